@@ -1,0 +1,1 @@
+"""Sync/async bridges for a code base that moves from one to the other."""
