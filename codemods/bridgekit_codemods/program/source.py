@@ -1,0 +1,160 @@
+"""Source files: bytes in, text, syntax tree and character positions out.
+
+Nothing here looks at the file system except `read_sources`; everything else works on a mapping of
+POSIX paths to bytes, so that a plan can be simulated in memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import re
+import tokenize
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+TEMPLATE_SUFFIXES = (".html", ".htm", ".jinja2", ".jinja", ".j2")
+_SKIPPED_DIRECTORIES = frozenset(
+    {
+        ".git", ".hg", ".svn", ".bridgekit", ".tox", ".nox", ".mypy_cache", ".ruff_cache",
+        ".pytest_cache", "__pycache__", "node_modules", "build", "dist", ".eggs", "site-packages",
+    }
+)  # fmt: skip
+_TEST_FILE = re.compile(r"(test_.*|.*_test|conftest)\.py\Z")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Where a node stands: lines count from 1, columns are 0-based and count characters."""
+
+    line: int
+    col: int
+    end_line: int
+    end_col: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SyntaxProblem:
+    """A file that could not be parsed or decoded; the rest of the program goes on without it."""
+
+    path: str
+    line: int
+    message: str
+
+
+@dataclass(eq=False, slots=True)
+class SourceFile:
+    """One Python file. `tree` is None exactly when `error` is set."""
+
+    path: str
+    data: bytes
+    text: str
+    tree: ast.Module | None
+    module: str
+    is_test: bool
+    error: SyntaxProblem | None
+    _lines: list[str] | None = field(default=None, repr=False)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text's lines without their ends, split where the tokenizer splits them."""
+        if self._lines is None:
+            self._lines = [m.group().rstrip("\r\n") for m in _LINE.finditer(self.text)]
+        return self._lines
+
+    def column(self, line: int, byte_column: int) -> int:
+        """Turn `ast`'s UTF-8 byte column into a character column."""
+        lines = self.lines
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+        if text.isascii():
+            return byte_column
+        return len(text.encode("utf-8")[:byte_column].decode("utf-8", "replace"))
+
+    def span(self, node: ast.AST) -> Span:
+        """The span of a located node of this file's tree, in character columns.
+
+        Raises AttributeError for nodes without a position (contexts, operators, `arguments`).
+        """
+        line: int = node.lineno  # type: ignore[attr-defined]
+        col: int = node.col_offset  # type: ignore[attr-defined]
+        end_line: int = node.end_lineno  # type: ignore[attr-defined]
+        end_col: int = node.end_col_offset  # type: ignore[attr-defined]
+        if self.text.isascii():
+            return Span(line, col, end_line, end_col)
+        return Span(line, self.column(line, col), end_line, self.column(end_line, end_col))
+
+
+def is_test_path(path: str) -> bool:
+    """Whether a path belongs to the tests: below `tests`/`test`, or named as pytest names them."""
+    parts = PurePosixPath(path).parts
+    return any(p in ("tests", "test") for p in parts[:-1]) or bool(_TEST_FILE.match(parts[-1]))
+
+
+def module_name(path: str, paths: Iterable[str] | Mapping[str, object]) -> str:
+    """The dotted name under which `path` is imported.
+
+    The package is the unbroken chain of directories with an `__init__.py` above the file. A file
+    outside any package is named by its stem, except below a directory that other files import as a
+    namespace package; that case is settled by the linker through aliases.
+    """
+    known = paths if isinstance(paths, (set, frozenset, Mapping)) else set(paths)
+    pure = PurePosixPath(path)
+    parts = [] if pure.name == "__init__.py" else [pure.stem]
+    directory = pure.parent
+    while directory.name and str(directory / "__init__.py") in known:
+        parts.insert(0, directory.name)
+        directory = directory.parent
+    return ".".join(parts) or pure.parent.name or "__init__"
+
+
+def load_file(path: str, data: bytes, module: str) -> SourceFile:
+    """Decode and parse one file; problems are recorded, never raised."""
+    error: SyntaxProblem | None = None
+    tree: ast.Module | None = None
+    text = ""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding).removeprefix("\ufeff")
+    except (SyntaxError, UnicodeDecodeError, LookupError) as problem:
+        text = data.decode("utf-8", "replace")
+        error = SyntaxProblem(path, 1, f"cannot decode: {problem}")
+    if error is None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(data, filename=path)
+        except SyntaxError as problem:
+            error = SyntaxProblem(path, problem.lineno or 1, problem.msg or "invalid syntax")
+        except (ValueError, RecursionError, MemoryError) as problem:
+            error = SyntaxProblem(path, 1, str(problem) or type(problem).__name__)
+    return SourceFile(path, data, text, tree, module, is_test_path(path), error)
+
+
+def read_sources(root: Path) -> dict[str, bytes]:
+    """Every Python file and template below `root`, keyed by POSIX path relative to it, sorted.
+
+    Virtual environments, version control, caches and build output are skipped. Raises OSError when
+    `root` cannot be read.
+    """
+    if not root.is_dir():
+        raise NotADirectoryError(f"not a directory: {root}")
+    found: dict[str, bytes] = {}
+    for directory, names, files in os.walk(root):
+        here = Path(directory)
+        names[:] = sorted(
+            n
+            for n in names
+            if n not in _SKIPPED_DIRECTORIES
+            and not n.endswith(".egg-info")
+            and not (here / n / "pyvenv.cfg").exists()
+        )
+        for name in files:
+            if name.endswith((".py", *TEMPLATE_SUFFIXES)):
+                file = here / name
+                if file.is_file():
+                    found[file.relative_to(root).as_posix()] = file.read_bytes()
+    return dict(sorted(found.items()))
