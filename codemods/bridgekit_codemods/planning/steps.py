@@ -1,0 +1,61 @@
+"""What a plan is made of: findings, steps, and the planner that yields them.
+
+These are plain values.  A planner is a pure function of the program's bytes, so a plan can be
+simulated in memory and a run can be resumed by planning again from the files as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place that was left alone, or that stands in the way, and what to do about it."""
+
+    path: str
+    line: int
+    code: str
+    reason: str
+    remedy: str
+    function: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A set of functions (or modules) that must change together, and the bytes that do it."""
+
+    key: str
+    """Stable over runs: kind and members, e.g. ``flip:app.clients.pricing.get_price``."""
+    kind: str
+    """``http-client``, ``select``, ``flip``, ``views``, ``quart``, ``tests``, ``fold``, ..."""
+    title: str
+    """One-line commit subject, imperative."""
+    members: tuple[str, ...]
+    changes: Mapping[str, bytes | None]
+    """POSIX relative path to the new content; ``None`` deletes the file."""
+    bridges_added: tuple[str, ...] = ()
+    bridges_removed: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    milestone: bool = False
+    """Run the whole guard after this step in any case."""
+
+
+class Planner(Protocol):
+    """Decides what comes next.  Pure: the same arguments give the same answer."""
+
+    def next_step(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Step | None:
+        """The next step for the current program, never one whose key was kept back."""
+        ...
+
+    def findings(
+        self, sources: Mapping[str, bytes], kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        """What stays as it is in the current program, and why."""
+        ...
+
+    def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Messages of a static check of the program after ``step``; empty when it is fine."""
+        ...
