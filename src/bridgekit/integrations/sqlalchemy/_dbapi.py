@@ -1,0 +1,98 @@
+"""Driver connections and cursors that serve code of both colours.
+
+SQLAlchemy adapts an asyncio driver to the DB-API by two classes, a connection and a cursor, whose
+methods call ``await_()``. A *twin* is a subclass of such a class with no state of its own, in
+which every public method may also be called from a thread without an event loop. An adapter
+object becomes two-coloured by taking its twin as its class, so no class of SQLAlchemy's and no
+other engine is touched.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Iterator
+from functools import cache, wraps
+from typing import Any
+
+from ._bridging import SyncCallOnLoopError, blocks_loop, drive, on_loop, run_on_loop
+
+#: Called by the garbage collector too, where nothing may wait: these close by force
+#: when they are not in a greenlet.
+_NEVER_WAITS = frozenset({"terminate"})
+
+#: Serves rows that are already there, unless the cursor is a server-side one.
+_FETCHES = frozenset({"fetchone", "fetchmany", "fetchall"})
+
+
+def two_coloured(connection: Any) -> Any:
+    """Give a DB-API adapter of an asyncio driver its two-coloured class, and return it."""
+    kind: Hashable = type(connection)
+    connection.__class__ = _twin(kind)
+    return connection
+
+
+@cache
+def _twin(base: type[Any]) -> type[Any]:
+    """The two-coloured subclass of ``base``, an adapter class for connections or cursors."""
+    if getattr(base, "_bridgekit_twin", False):
+        return base
+    namespace: dict[str, Any] = {"__slots__": (), "_bridgekit_twin": True}
+    server_side = getattr(base, "server_side", True)
+    for name in dir(base):
+        if name.startswith("_") or name in _NEVER_WAITS:
+            continue
+        if name in _FETCHES and not server_side:
+            continue
+        member = inspect.getattr_static(base, name)
+        if isinstance(member, property):
+            if member.fset is not None:
+                namespace[name] = property(member.fget, _assigning(member.fset), member.fdel)
+        elif name == "cursor":
+            namespace[name] = _making_cursor(member)
+        elif inspect.isfunction(member) and not inspect.iscoroutinefunction(member):
+            namespace[name] = _waiting(member)
+    if getattr(base, "server_side", False):
+        namespace["__iter__"] = _rows_of
+    return type(base.__name__, (base,), namespace)
+
+
+def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not on_loop():
+            return drive(method, self, *args, **kwargs)
+        if blocks_loop():
+            raise SyncCallOnLoopError(f"{type(self).__name__}.{method.__name__}()")
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+def _making_cursor(method: Callable[..., Any]) -> Callable[..., Any]:
+    make = _waiting(method)
+
+    @wraps(method)
+    def cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return two_coloured(make(self, *args, **kwargs))
+
+    return cursor
+
+
+def _assigning(setter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    @wraps(setter)
+    def assign(self: Any, value: Any) -> None:
+        if not on_loop():
+            # On the loop as a whole: aiosqlite's setter asks for the loop of its own thread.
+            run_on_loop(setter, self, value)
+        elif blocks_loop():
+            raise SyncCallOnLoopError(f"setting {type(self).__name__}.{setter.__name__}")
+        else:
+            setter(self, value)
+
+    return assign
+
+
+def _rows_of(cursor: Any) -> Iterator[Any]:
+    """Iterate over a server-side cursor by its own, two-coloured ``fetchone``."""
+    while (row := cursor.fetchone()) is not None:
+        yield row

@@ -1,0 +1,226 @@
+"""Connection pools that threads and tasks share.
+
+SQLAlchemy's asyncio pools wait with ``asyncio`` primitives, its other pools by blocking the
+thread. The ones here wait in the colour of the caller, and a connection given back by a thread
+wakes a waiting task and the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import AdaptedConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import (
+    AsyncAdaptedQueuePool,
+    ConnectionPoolEntry,
+    NullPool,
+    Pool,
+    PoolProxiedConnection,
+    QueuePool,
+    StaticPool,
+)
+from sqlalchemy.util import await_only
+from sqlalchemy.util.queue import Empty, Full, QueueCommon
+
+from ._bridging import drive, on_loop, refuse_on_loop
+from ._dbapi import two_coloured
+
+T = TypeVar("T")
+
+
+class SharedQueue(QueueCommon[T], Generic[T]):
+    """The queue of a pool: items wait for takers, or takers of either colour for items.
+
+    Takers are served in the order of their arrival. An item handed to a taker that is cancelled
+    or times out in that moment goes to the next one: none is lost. All methods are safe from any
+    thread; ``get`` must not block on a thread that runs a loop outside a greenlet.
+    """
+
+    def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
+        self.maxsize = maxsize
+        self.use_lifo = use_lifo
+        self._guard = threading.Lock()
+        self._items: deque[T] = deque()
+        self._takers: deque[Future[T]] = deque()
+
+    def empty(self) -> bool:
+        return not self._items
+
+    def full(self) -> bool:
+        return 0 < self.maxsize <= len(self._items)
+
+    def qsize(self) -> int:
+        return len(self._items)
+
+    def put_nowait(self, item: T) -> None:
+        with self._guard:
+            while self._takers:
+                taker = self._takers.popleft()
+                if taker.set_running_or_notify_cancel():
+                    taker.set_result(item)
+                    return
+            if self.full():
+                raise Full
+            self._items.append(item)
+
+    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
+        """Add an item. Never waits: a pool puts back only what it has room for, or closes it."""
+        self.put_nowait(item)
+
+    def get_nowait(self) -> T:
+        with self._guard:
+            return self._take()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
+        """Take an item, waiting up to ``timeout`` seconds for one.
+
+        Raises:
+            Empty: there was none in time.
+        """
+        with self._guard:
+            if self._items or not block:
+                return self._take()
+            taker: Future[T] = Future()
+            self._takers.append(taker)
+        try:
+            if on_loop():
+                return await_only(_outcome(taker, timeout))
+            return taker.result(timeout)
+        except (TimeoutError, FutureTimeout):
+            self._withdraw(taker)
+            raise Empty from None
+        except BaseException:
+            self._withdraw(taker)
+            raise
+
+    def _take(self) -> T:
+        if not self._items:
+            raise Empty
+        return self._items.pop() if self.use_lifo else self._items.popleft()
+
+    def _withdraw(self, taker: Future[T]) -> None:
+        with self._guard:
+            if taker in self._takers:
+                self._takers.remove(taker)
+            handed = taker.done() and not taker.cancelled()
+            if not handed:
+                taker.cancel()
+        if handed:
+            self.put_nowait(taker.result())
+
+
+async def _outcome(taker: Future[T], timeout: float | None) -> T:
+    async with asyncio.timeout(timeout):
+        return await asyncio.wrap_future(taker)
+
+
+class SharedLock:
+    """A mutual exclusion that a thread may hold while a task waits for it, and the reverse."""
+
+    def __init__(self) -> None:
+        self._token: SharedQueue[None] = SharedQueue(1)
+        self._token.put_nowait(None)
+
+    def __enter__(self) -> bool:
+        self._token.get()
+        return True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._token.put_nowait(None)
+
+
+class TwoColourPool(Pool):
+    """What the two-coloured pools have in common; goes in front of a pool class.
+
+    A connection may be asked for in a thread without a loop, or in a greenlet of SQLAlchemy's on
+    a loop. Anywhere else ``connect`` raises ``SyncCallOnLoopError``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        event.listen(self, "connect", _adopt, insert=True)
+        # SQLAlchemy guards the first connection's set-up by an asyncio lock where the dialect
+        # is an asyncio one, and a thread cannot take that.
+        for name in ("connect", "first_connect"):
+            listeners: Any = getattr(self.dispatch, name).for_modify(self.dispatch)
+            listeners._exec_once_mutex = SharedLock()
+
+    def connect(self) -> PoolProxiedConnection:
+        if on_loop():
+            refuse_on_loop("taking a connection from the pool")
+            return super().connect()
+        # In a greenlet, for the dialect's own connect hooks that call await_() themselves.
+        return drive(super().connect)
+
+
+class TwoColourQueuePool(TwoColourPool, AsyncAdaptedQueuePool):
+    """``AsyncAdaptedQueuePool`` for both colours."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.impl.AsyncAdaptedQueuePool"
+    _queue_class: type[QueueCommon[ConnectionPoolEntry]] = SharedQueue
+
+
+class TwoColourNullPool(TwoColourPool, NullPool):
+    """``NullPool`` for both colours."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.impl.NullPool"
+
+
+class TwoColourStaticPool(TwoColourPool, StaticPool):
+    """``StaticPool`` for both colours: one connection, made once however many ask at first."""
+
+    _sqla_logger_namespace = "sqlalchemy.pool.impl.StaticPool"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._creation = SharedLock()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        if "connection" in self.__dict__:
+            return super()._do_get()
+        with self._creation:
+            return super()._do_get()
+
+
+def two_colour_pool(base: type[Pool]) -> type[Pool]:
+    """Return the two-coloured counterpart of a pool class.
+
+    ``QueuePool`` becomes its asyncio form, as its waiting cannot serve a loop; a class that
+    is two-coloured is returned as it is; any other asyncio-capable class is subclassed.
+    """
+    if issubclass(base, TwoColourPool):
+        return base
+    known = _COUNTERPARTS.get(base)
+    if known is not None:
+        return known
+    return type(f"TwoColour{base.__name__}", (TwoColourPool, base), {})
+
+
+_COUNTERPARTS: dict[type[Pool], type[Pool]] = {
+    QueuePool: TwoColourQueuePool,
+    AsyncAdaptedQueuePool: TwoColourQueuePool,
+    NullPool: TwoColourNullPool,
+    StaticPool: TwoColourStaticPool,
+}
+
+
+def _adopt(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    if not isinstance(dbapi_connection, AdaptedConnection):
+        raise ArgumentError(
+            f"the engine's creator made {dbapi_connection!r}, a connection of a synchronous "
+            "driver; pass async_creator=, a coroutine function that opens one of the asyncio driver"
+        )
+    two_coloured(dbapi_connection)
