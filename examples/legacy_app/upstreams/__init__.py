@@ -1,0 +1,1 @@
+"""Stub of the three upstream services (pricing, carriers, summary) for tests and demos."""
