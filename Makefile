@@ -27,8 +27,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridgekit needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --upgrade -c constraints.txt pip
-	$(PIP) install --quiet -c constraints.txt --editable '.[all]' --group dev
+	$(PIP) install -qq --upgrade -c constraints.txt pip
+	$(PIP) install -qq -c constraints.txt --editable '.[all]' --group dev
 	@touch $@
 
 demo: $(STAMP)
