@@ -59,9 +59,12 @@ class Module:
         inner = self.name.split(".")[1:]
         return not any(part.startswith("_") for part in inner)
 
-    def imports(self) -> Iterator[Import]:
-        """Every import in the module, in functions and under TYPE_CHECKING too."""
+    def imports(self, *, at_run_time: bool = False) -> Iterator[Import]:
+        """Every import in the module, in functions too; under TYPE_CHECKING if not at_run_time."""
+        skipped = set(self.for_types_only()) if at_run_time else set()
         for node in ast.walk(self.tree):
+            if node in skipped:
+                continue
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(self.name, node.lineno, alias.name)
@@ -69,6 +72,12 @@ class Module:
                 base = self.absolute(node)
                 for alias in node.names:
                     yield Import(self.name, node.lineno, f"{base}.{alias.name}")
+
+    def for_types_only(self) -> Iterator[ast.AST]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+                for statement in node.body:
+                    yield from ast.walk(statement)
 
     def absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -167,19 +176,38 @@ def test_codemods_do_not_import_the_runtime() -> None:
     assert wrong == []
 
 
-def test_rooms_of_the_codemods_do_not_import_each_other_in_a_circle() -> None:
+def circle(found: Iterable[Module]) -> list[str]:
+    """A chain of modules that need each other in a circle to run; empty when there is none."""
+    by_name = {module.name: module for module in found}
     graph: dict[str, set[str]] = {}
-    for module in modules(CODEMODS, "bridgekit_codemods"):
-        for item in module.imports():
-            if owner(item.imported) != "bridgekit_codemods":
-                continue
-            source, target = item.importer.split(".")[1:2], item.imported.split(".")[1:2]
-            if source and target and source != target:
-                graph.setdefault(source[0], set()).add(target[0])
+    for module in by_name.values():
+        for item in module.imports(at_run_time=True):
+            # The name may be a submodule, or something that a module defines.
+            for target in (item.imported, item.imported.rpartition(".")[0]):
+                if target in by_name:
+                    graph.setdefault(module.name, set()).add(target)
+                    break
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(f"rooms import each other in a circle: {' -> '.join(error.args[1])}")
+        chain: list[str] = error.args[1]
+        return chain
+    return []
+
+
+def test_codemods_do_not_import_each_other_in_a_circle() -> None:
+    assert circle(modules(CODEMODS, "bridgekit_codemods")) == []
+
+
+def test_a_circle_is_seen() -> None:
+    sources = {
+        "p.a": "from p import b\nfrom typing import TYPE_CHECKING",
+        "p.b": "if TYPE_CHECKING:\n    import p.a\nfrom p.c import x",
+        "p.c": "import p.a",
+    }
+    found = [Module(name, False, ast.parse(source)) for name, source in sources.items()]
+    assert len(circle(found)) == 4
+    assert circle(found[:2]) == []
 
 
 def test_public_modules_have_a_docstring_and_a_telling_name() -> None:
