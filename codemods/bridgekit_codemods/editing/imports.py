@@ -1,0 +1,42 @@
+"""Module-level imports that a rewrite needs or no longer needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import libcst as cst
+from libcst.codemod import CodemodContext
+from libcst.codemod.visitors import AddImportsVisitor, RemoveImportsVisitor
+
+
+@dataclass(frozen=True)
+class ImportChange:
+    """`import module` (no name) or `from module import name [as alias]`, to add or to drop.
+
+    A drop takes effect only where nothing refers to the imported name any more.
+    """
+
+    action: Literal["add", "drop"]
+    module: str
+    name: str | None = None
+    alias: str | None = None
+
+
+def change_imports(module: cst.Module, changes: Sequence[ImportChange]) -> cst.Module:
+    """Applies the additions, then the removals that nothing needs any more."""
+    context = CodemodContext()
+    for change in changes:
+        if change.action == "add":
+            AddImportsVisitor.add_needed_import(context, change.module, change.name, change.alias)
+    module = AddImportsVisitor(context).transform_module(module)
+    drops = [change for change in changes if change.action == "drop"]
+    if drops:
+        context = CodemodContext()
+        for change in drops:
+            RemoveImportsVisitor.remove_unused_import(
+                context, change.module, change.name, change.alias
+            )
+        module = RemoveImportsVisitor(context).transform_module(module)
+    return module

@@ -1,0 +1,60 @@
+"""Recognises the bridges that are already in the program."""
+
+from __future__ import annotations
+
+import ast
+
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+
+TWIN_SUFFIX = "_async"
+_INTO_THREAD = ("to_thread.run_sync", "sync_to_async", "asyncio.to_thread")
+
+
+def parents_of(tree: ast.Module) -> dict[ast.AST, ast.AST]:
+    """Maps each node of the tree to the node around it."""
+    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+
+def is_thread_bridge(dotted: str | None) -> bool:
+    """Says whether `dotted` runs the function it is given in a worker thread."""
+    return dotted is not None and dotted.endswith(_INTO_THREAD)
+
+
+def is_loop_bridge(dotted: str | None) -> bool:
+    """Says whether `dotted` makes a plain function of a coroutine function."""
+    return dotted is not None and dotted.split(".")[-1] == "async_to_sync"
+
+
+def body_without_docstring(function: Function) -> list[ast.stmt]:
+    """The statements of a function, its docstring left out."""
+    body = function.node.body
+    match body[0]:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return body[1:]
+        case _:
+            return list(body)
+
+
+def twin_of(program: Program, function: Function) -> Function | None:
+    """The async function behind a sync facade, or None if `function` is no facade.
+
+    A facade is a function whose whole body is `return async_to_sync(f_async)(...)`.
+    """
+    if function.is_async:
+        return None
+    body = body_without_docstring(function)
+    if len(body) != 1:
+        return None
+    match body[0]:
+        case ast.Return(
+            value=ast.Call(func=ast.Call(func=bridge, args=[ast.Name() | ast.Attribute() as inner]))
+        ):
+            if not is_loop_bridge(program.resolve(function.path, bridge)):
+                return None
+            name = inner.id if isinstance(inner, ast.Name) else inner.attr
+            base = function.qualname.rpartition(".")[0]
+            twin = program.functions.get(f"{base}.{name}" if base else name)
+            return twin if twin is not None and twin.is_async else None
+        case _:
+            return None

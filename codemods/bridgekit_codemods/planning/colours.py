@@ -1,0 +1,254 @@
+"""The colour of every function, and which functions should change theirs.
+
+`pure` never blocks, `blocking` blocks itself or through what it calls, `native` is `async def`. A
+sync facade over an async twin counts as native: whoever becomes async calls the twin.
+
+A function is *wanted* (should become async) when an async-capable framework reaches it through
+functions that can become async, and it uses something that has an async form. Everything else that
+blocks stays sync and is reached through a thread bridge. That keeps code which only a command line
+or a worker thread runs exactly as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from bridgekit_codemods.catalog import blocking
+from bridgekit_codemods.catalog.replacements import replacement
+from bridgekit_codemods.planning.bridges import is_thread_bridge, parents_of, twin_of
+from bridgekit_codemods.planning.frameworks import (
+    REQUEST_AWAITABLES,
+    entries,
+    is_framework_coroutine,
+    is_request_awaitable,
+    sync_entries,
+)
+from bridgekit_codemods.program.calls import CallSite
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+
+_EAGER = frozenset({"selectin", "joined", "immediate", "subquery", "raise", "raise_on_sql"})
+_Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class LazyLoad:
+    """A relationship attribute whose access sends a query."""
+
+    path: str
+    node: ast.Attribute
+    user: Function
+
+
+class Colours:
+    """Colours of one program. Pure function of the program; nothing is ever written."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._parents: dict[str, dict[ast.AST, ast.AST]] = {}
+        self.facades: dict[Function, Function] = {}
+        for function in program.functions.values():
+            twin = twin_of(program, function)
+            if twin is not None:
+                self.facades[function] = twin
+        self.entries = entries(program)
+        self.sync_entries = sync_entries(program)
+
+    def parents(self, path: str) -> dict[ast.AST, ast.AST]:
+        """The parent of each node of that file."""
+        if path not in self._parents:
+            tree = self.program.files[path].tree
+            self._parents[path] = parents_of(tree) if tree is not None else {}
+        return self._parents[path]
+
+    def native(self, function: Function) -> bool:
+        """Says whether an async caller can await the function (itself or its twin)."""
+        return function.is_async or function in self.facades
+
+    def own_nodes(self, function: Function) -> Iterator[ast.AST]:
+        """The nodes of a function's body without those of nested functions and classes."""
+        pending: list[ast.AST] = list(function.node.body)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, _Scope):
+                continue
+            yield node
+            pending.extend(ast.iter_child_nodes(node))
+
+    def bridged(self, site: CallSite) -> bool:
+        """Says whether the site stands in a lambda that a thread bridge runs."""
+        if not site.in_lambda:
+            return False
+        parents = self.parents(site.path)
+        node: ast.AST | None = site.node
+        while node is not None and not isinstance(node, ast.Lambda):
+            node = parents.get(node)
+        call = parents.get(node) if node is not None else None
+        return (
+            isinstance(call, ast.Call)
+            and node is not call.func
+            and is_thread_bridge(self.program.resolve(site.path, call.func))
+        )
+
+    def sites(self, function: Function) -> tuple[CallSite, ...]:
+        """The sites of a function that run on the thread that runs the function."""
+        return self._sites[function]
+
+    @cached_property
+    def _sites(self) -> dict[Function, tuple[CallSite, ...]]:
+        found: dict[Function, list[CallSite]] = {f: [] for f in self.program.functions.values()}
+        for site in self.program.calls:
+            caller = site.caller
+            if caller is None or site.kind == "decorator" or self.bridged(site):
+                continue
+            found[caller].append(site)
+        return {function: tuple(sites) for function, sites in found.items()}
+
+    def external_effects(self, site: CallSite) -> frozenset[str]:
+        """What library code this site may wait for: "http", "db", "sleep", ..."""
+        if site.awaited:
+            return frozenset()
+        effects = (blocking(dotted) for dotted in site.externals)
+        return frozenset(effect.blocks for effect in effects if effect is not None)
+
+    @cached_property
+    def lazy_loads(self) -> dict[Function, list[LazyLoad]]:
+        """Attribute accesses that send a query because their relationship is loaded lazily."""
+        lazy = {
+            (relationship.cls.qualname, relationship.attr)
+            for relationship in self.program.relationships.values()
+            if relationship.lazy not in _EAGER
+        }
+        found: dict[Function, list[LazyLoad]] = defaultdict(list)
+        for use in self.program.attribute_uses:
+            if use.user is None or not isinstance(use.node.ctx, ast.Load):
+                continue
+            if any((ref.name, use.attr) in lazy for ref in use.receiver):
+                found[use.user].append(LazyLoad(use.path, use.node, use.user))
+        return found
+
+    def request_awaitables(self, function: Function) -> list[ast.Attribute]:
+        """Reads of request attributes that Quart made awaitable."""
+        return [
+            node
+            for node in self.own_nodes(function)
+            if isinstance(node, ast.Attribute)
+            and node.attr in REQUEST_AWAITABLES
+            and isinstance(node.ctx, ast.Load)
+            and is_request_awaitable(self.program.resolve(function.path, node) or "")
+        ]
+
+    @cached_property
+    def _blocks(self) -> dict[Function, frozenset[str]]:
+        blocks: dict[Function, frozenset[str]] = {}
+        callers: dict[Function, set[Function]] = defaultdict(set)
+        for function, sites in self._sites.items():
+            effects: set[str] = set()
+            for site in sites:
+                effects |= self.external_effects(site)
+                for target in site.targets:
+                    callers[target.function].add(function)
+            if function in self.lazy_loads:
+                effects.add("db")
+            if function in self.facades:
+                effects.add("bridge")
+            blocks[function] = frozenset() if function.is_async else frozenset(effects)
+        pending = [function for function, effects in blocks.items() if effects]
+        while pending:
+            callee = pending.pop()
+            # Calling a generator function runs none of it, but iterating does: count it all.
+            for caller in callers[callee]:
+                if caller.is_async or blocks[callee] <= blocks[caller]:
+                    continue
+                blocks[caller] |= blocks[callee]
+                pending.append(caller)
+        return blocks
+
+    def blocks(self, function: Function) -> frozenset[str]:
+        """What a call of this sync function may wait for; empty for pure and native ones."""
+        return self._blocks[function]
+
+    def colour(self, function: Function) -> str:
+        """`pure`, `blocking` or `native`."""
+        if self.native(function):
+            return "native"
+        return "blocking" if self.blocks(function) else "pure"
+
+    @cached_property
+    def thread_bound(self) -> frozenset[Function]:
+        """Functions that use, themselves or through others, objects bound to one thread."""
+        callers: dict[Function, set[Function]] = defaultdict(set)
+        bound: set[Function] = set()
+        for function, sites in self._sites.items():
+            for site in sites:
+                if uses_thread_bound(site):
+                    bound.add(function)
+                for target in site.targets:
+                    callers[target.function].add(function)
+        pending = list(bound)
+        while pending:
+            for caller in callers[pending.pop()] - bound:
+                bound.add(caller)
+                pending.append(caller)
+        return frozenset(bound)
+
+    def awaitable_here(self, site: CallSite) -> bool:
+        """Says whether the site has an async form of its own: a library twin or a framework's."""
+        if site.awaited:
+            return False
+        return any(
+            (found := replacement(dotted)) is not None
+            and found.style != "open"
+            or is_framework_coroutine(dotted)
+            for dotted in site.externals
+        )
+
+    def uses_async_form(self, function: Function) -> bool:
+        """Says whether the function itself uses something that has an async form."""
+        return bool(self.request_awaitables(function)) or any(
+            self.awaitable_here(site)
+            or any(self.native(target.function) for target in site.targets)
+            for site in self.sites(function)
+        )
+
+    def wanted(self, movable: Iterable[Function]) -> frozenset[Function]:
+        """Of the functions that may change colour, those that should.
+
+        `movable` are sync functions without an obstacle.
+        """
+        candidates = {f for f in movable if not self.native(f)}
+        needs = {f for f in candidates if self.uses_async_form(f)}
+        callers: dict[Function, set[Function]] = defaultdict(set)
+        for function in candidates:
+            for site in self.sites(function):
+                for target in site.targets:
+                    callers[target.function].add(function)
+        pending = list(needs)
+        while pending:
+            for caller in callers[pending.pop()] - needs:
+                needs.add(caller)
+                pending.append(caller)
+        roots = [f for f in self.entries if f in needs or self.native(f)]
+        roots += [f for f in self.program.functions.values() if f.is_async]
+        seen: set[Function] = set(roots)
+        pending = list(roots)
+        while pending:
+            for site in self.sites(pending.pop()):
+                for target in site.targets:
+                    for function in self.program.family(target.function):
+                        if function in needs and function not in seen:
+                            seen.add(function)
+                            pending.append(function)
+        # A family moves as one: members that do not block themselves move along.
+        for function in list(seen):
+            seen |= self.program.family(function)
+        return frozenset(f for f in seen if f in candidates)
+
+
+def uses_thread_bound(site: CallSite) -> bool:
+    """Says whether the site uses an object that only the thread that made it may use."""
+    return any(dotted.startswith(("sqlite3.", "threading.local")) for dotted in site.externals)

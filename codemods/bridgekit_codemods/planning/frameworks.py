@@ -1,0 +1,107 @@
+"""Who calls the functions that nobody in the program calls: web frameworks, CLIs, test runners.
+
+An *entry* is a function that an async-capable framework calls: it may become `async def` in place.
+A *sync entry* is called by a library that would never await it: it stays sync for good, and what it
+calls is reached through bridges.
+"""
+
+from __future__ import annotations
+
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+
+_WEB_ROOTS = ("flask.", "quart.", "bridgekit.integrations.flask.", "bridgekit.integrations.quart.")
+# Flask and Quart await (or bridge) what is registered through these.
+_WEB_HOOKS = frozenset(
+    {
+        "route", "get", "post", "put", "patch", "delete",
+        "before_request", "after_request", "teardown_request", "teardown_appcontext",
+        "before_app_request", "after_app_request", "teardown_app_request",
+        "errorhandler", "app_errorhandler", "register_error_handler",
+        "add_url_rule", "endpoint",
+        "before_serving", "after_serving", "while_serving",
+    }
+)  # fmt: skip
+# These are called synchronously by Flask, so nothing registered through them may become async.
+_SYNC_HOOKS = frozenset(
+    {
+        "context_processor", "app_context_processor", "template_filter", "app_template_filter",
+        "template_global", "app_template_global", "template_test", "app_template_test",
+        "url_value_preprocessor", "app_url_value_preprocessor", "url_defaults",
+        "app_url_defaults", "shell_context_processor", "command", "cli", "record", "record_once",
+        "add_template_filter", "add_template_global", "add_template_test",
+    }
+)  # fmt: skip
+_SYNC_ROOTS = ("click.", "typer.", "celery.", "sqlalchemy.event", "atexit.", "signal.", "blinker.")
+
+
+def _is_web(dotted: str, hooks: frozenset[str]) -> bool:
+    return dotted.startswith(_WEB_ROOTS) and dotted.rsplit(".", 1)[-1] in hooks
+
+
+def is_entry_registration(dotted: str | None) -> bool:
+    """Says whether `dotted` registers a function that the framework may await."""
+    return dotted is not None and _is_web(dotted, _WEB_HOOKS)
+
+
+def is_sync_registration(dotted: str | None) -> bool:
+    """Says whether `dotted` hands a function to a library that calls it synchronously."""
+    if dotted is None:
+        return False
+    return dotted.startswith(_SYNC_ROOTS) or _is_web(dotted, _SYNC_HOOKS)
+
+
+def entries(program: Program) -> frozenset[Function]:
+    """The functions that a web framework calls and may await."""
+    found = {
+        function
+        for function in program.functions.values()
+        if any(is_entry_registration(decorator.dotted) for decorator in function.decorators)
+    }
+    for reference in program.references:
+        if reference.kind == "argument" and is_entry_registration(reference.consumer):
+            found.add(reference.function)
+    return frozenset(found)
+
+
+def sync_entries(program: Program) -> dict[Function, str]:
+    """Functions that a library calls and will not await, with the name of that library's API."""
+    found: dict[Function, str] = {}
+    for function in program.functions.values():
+        for decorator in function.decorators:
+            if decorator.dotted is not None and is_sync_registration(decorator.dotted):
+                found[function] = decorator.dotted
+    for reference in program.references:
+        if reference.consumer is not None and is_sync_registration(reference.consumer):
+            found.setdefault(reference.function, reference.consumer)
+    return found
+
+
+# What Quart made awaitable and Flask has as plain calls. Functions that use these must be async by
+# the time the framework changes.
+FRAMEWORK_COROUTINES = frozenset(
+    {
+        "render_template", "render_template_string", "stream_template", "stream_template_string",
+        "make_response", "send_file", "send_from_directory", "flash",
+    }
+)  # fmt: skip
+REQUEST_COROUTINES = frozenset({"get_json", "get_data"})
+REQUEST_AWAITABLES = frozenset({"form", "files", "data", "json", "values"})
+_REQUEST_NAMES = ("flask.request", "flask.Request", "flask.wrappers.Request",
+                  "quart.request", "quart.Request", "quart.wrappers.Request")  # fmt: skip
+
+
+def is_framework_coroutine(dotted: str) -> bool:
+    """Says whether calling `dotted` needs an `await` once the program runs on Quart."""
+    root, _, name = dotted.rpartition(".")
+    if name in FRAMEWORK_COROUTINES:
+        return root in ("flask", "quart", "flask.helpers", "flask.templating") or (
+            name == "make_response" and root.startswith(_WEB_ROOTS)
+        )
+    return name in REQUEST_COROUTINES and root in _REQUEST_NAMES
+
+
+def is_request_awaitable(dotted: str) -> bool:
+    """Says whether reading the attribute `dotted` of a request needs an `await` on Quart."""
+    root, _, name = dotted.rpartition(".")
+    return name in REQUEST_AWAITABLES and root in _REQUEST_NAMES

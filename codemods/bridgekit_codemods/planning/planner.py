@@ -1,0 +1,91 @@
+"""The walk: asks the rules, in order, for the next step of the program as it is now.
+
+Planning is a pure function of the program's bytes and of the steps that were kept back. A walk that
+was interrupted is resumed by asking again, and a finished program has no next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
+from bridgekit_codemods.planning.verify import verify_program
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.rules import RULES
+from bridgekit_codemods.rules.base import Options
+
+
+@dataclass(frozen=True)
+class RulePlanner:
+    """A planner that takes the first step which any of the rules, in their order, proposes."""
+
+    options: Options
+
+    def next_step(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Step | None:
+        """The next step, or None when nothing is left that can be done."""
+        program = Program.load(sources)
+        for rule in RULES:
+            step = rule.propose(program, self.options, kept)
+            if step is not None and step.changes:
+                return step
+        return None
+
+    def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
+        """What the rules leave alone in the program as it is now, sorted by place."""
+        program = Program.load(sources)
+        found = {
+            finding
+            for rule in RULES
+            for finding in rule.findings(program, self.options, kept)
+        }
+        return tuple(sorted(found, key=lambda f: (f.path, f.line, f.code, f.reason)))
+
+    def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Messages of the static check after the step; none if it is fine."""
+        return verify_program(Program.load(sources_after), frozenset(step.members))
+
+    def survey(self, sources: Mapping[str, bytes]) -> Survey:
+        """What the program is made of: colours, blocking leaves, entry points, findings."""
+        program = Program.load(sources)
+        colours = Colours(program)
+        counts = dict.fromkeys(("pure", "blocking", "native"), 0)
+        leaves: list[Leaf] = []
+        for function in program.functions.values():
+            if program.files[function.path].is_test:
+                continue
+            counts[colours.colour(function)] += 1
+            for site in colours.sites(function):
+                effects = sorted(colours.external_effects(site))
+                if effects and not function.is_async:
+                    leaves.append(
+                        Leaf(
+                            site.path, site.span.line, function.qualname,
+                            site.externals[0], effects[0],
+                        )  # fmt: skip
+                    )
+        places = [(f, "view or hook") for f in colours.entries]
+        places += [(f, api) for f, api in colours.sync_entries.items()]
+        points = [
+            EntryPoint(f.path, f.node.lineno, f.qualname, kind)
+            for f, kind in places
+            if not program.files[f.path].is_test
+        ]
+        return Survey(
+            files=len(program.files),
+            functions=sum(counts.values()),
+            colours=counts,
+            leaves=tuple(sorted(leaves, key=lambda leaf: (leaf.path, leaf.line))),
+            entry_points=tuple(sorted(points, key=lambda point: (point.path, point.line))),
+            findings=self.findings(sources, frozenset()),
+        )
+
+
+def build_planner(
+    *, client: Literal["httpx", "httpx2"] = "httpx", target: Literal["quart", "flask"] = "quart"
+) -> RulePlanner:
+    """The planner for what the user chose."""
+    return RulePlanner(Options(client=client, target=target))

@@ -1,0 +1,314 @@
+"""Rewrites the body of a function for the loop: awaits, async faces, bridges at the frontier.
+
+Every call edge between two colours has one correct form, so this is the same for service code,
+views and tests; what differs is only the set of functions that are native afterwards.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bridgekit_codemods.catalog.replacements import Replacement, replacement
+from bridgekit_codemods.editing import Edit, nodes
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
+from bridgekit_codemods.planning.obstacles import STREAM_LOOPS, Obstacles, is_streaming
+from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.program.calls import CallSite
+from bridgekit_codemods.program.source import Span
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft
+
+_BRIDGE_OPTIONS = frozenset({"limiter", "abandon_on_cancel", "affinity"})
+
+
+class Unconvertible(Exception):
+    """The body has a shape that no rule converts; the function keeps its colour."""
+
+    def __init__(self, function: Function, finding: Finding) -> None:
+        super().__init__(finding.reason)
+        self.function = function
+        self.finding = finding
+
+
+@dataclass
+class BodyRewriter:
+    """Converts bodies. `callee_name` gives the name under which an async caller awaits a function,
+    or None if the function is not native after the step."""
+
+    colours: Colours
+    obstacles: Obstacles
+    draft: Draft
+    callee_name: Callable[[Function], str | None]
+    bridges_added: list[str] = field(default_factory=list)
+    renamed_calls: dict[tuple[str, str], list[tuple[ast.Name, Function]]] = field(
+        default_factory=dict
+    )
+    """(path, written name) to the calls that now use the twin's name there."""
+
+    def convert(self, function: Function) -> None:
+        """Registers the edits that turn the body of `function` into that of an `async def`.
+
+        Raises:
+            Unconvertible: some use has no async form; nothing registered may be used then.
+        """
+        bridged: list[tuple[CallSite, ast.expr]] = []
+        awaited: list[ast.AST] = []
+        for site in self.colours.sites(function):
+            if site.awaited or site.kind not in ("call", "property"):
+                continue
+            if self._native_call(function, site) or self._library_call(function, site):
+                awaited.append(site.node)
+                self._around(site)
+            elif self._blocks(site) and isinstance(site.node, ast.expr):
+                bridged.append((site, site.node))
+        for load in self.colours.lazy_loads.get(function, ()):
+            self._bridge_whole(function, load.node)
+            awaited.append(load.node)
+        self._bridge(function, bridged, awaited)
+
+    def _span(self, path: str, node: ast.AST) -> Span:
+        return self.colours.program.files[path].span(node)
+
+    def _edit(self, path: str, kind: str, node: ast.AST, edit: Edit) -> None:
+        self.draft.edits(path).at(kind, self._span(path, node), edit)
+
+    def _refuse(self, function: Function, node: ast.AST, reason: str, remedy: str) -> Unconvertible:
+        line = getattr(node, "lineno", function.node.lineno)
+        finding = Finding(function.path, line, "BK330", reason, remedy, function.qualname)
+        return Unconvertible(function, finding)
+
+    # -- awaited calls ---------------------------------------------------------------------------
+
+    def _native_call(self, function: Function, site: CallSite) -> bool:
+        """Awaits a call of the program's own async functions."""
+        targets = [target.function for target in site.targets if target.grade != "guess"]
+        names = {self.callee_name(target) for target in targets}
+        if not targets or names == {None} or site.kind != "call":
+            return False
+        node = site.node
+        if not isinstance(node, ast.Call) or None in names or len(names) != 1:
+            raise self._refuse(
+                function, node, f"{site.name}(...) reaches functions of two colours",
+                "give the functions one name and colour",
+            )  # fmt: skip
+        (name,) = names
+        assert name is not None
+        if any(target.is_generator and target.is_async for target in targets):
+            raise self._refuse(
+                function, node, f"{site.name}(...) is an async generator", "iterate it by hand"
+            )
+        written = self._written_name(node)
+        if name not in {target.name for target in targets}:
+            if written is None:
+                raise self._refuse(
+                    function, node, "the called function has no name here", "give it a name"
+                )
+            twin = written.removesuffix(TWIN_SUFFIX) + TWIN_SUFFIX
+            self._edit(site.path, "Call", node, nodes.renamed_callee(twin))
+            if isinstance(node.func, ast.Name):
+                key = (site.path, written)
+                self.renamed_calls.setdefault(key, []).append((node.func, targets[0]))
+        self._edit(site.path, "Call", node, nodes.awaited)
+        return True
+
+    @staticmethod
+    def _written_name(node: ast.Call) -> str | None:
+        match node.func:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                return name
+            case _:
+                return None
+
+    def _library_call(self, function: Function, site: CallSite) -> bool:
+        """Replaces a blocking library call by its async form, where it has one."""
+        node = site.node
+        if not isinstance(node, ast.Call) or not site.externals:
+            return False
+        found = [replacement(dotted) for dotted in site.externals]
+        if any(form is None for form in found) or len(set(found)) != 1:
+            return False
+        form = found[0]
+        assert form is not None
+        match form.style:
+            case "face":
+                return self._face(function, site, node, form)
+            case "sleep":
+                edits = self.draft.edits(site.path)
+                self._edit(site.path, "Call", node, nodes.replaced_callee("anyio.sleep"))
+                self._edit(site.path, "Call", node, nodes.awaited)
+                edits.add_import("anyio")
+                edits.drop_import("time")
+                edits.drop_import("time", "sleep")
+                return True
+            case "run_process":
+                return self._run_process(site, node)
+            case "open":
+                return self._open(site, node)
+
+    def _face(self, function: Function, site: CallSite, node: ast.Call, form: Replacement) -> bool:
+        if not isinstance(node.func, ast.Attribute):
+            return False
+        if is_streaming(site):
+            uses = self.obstacles.stream_uses(site)
+            statement = self.obstacles.with_around(site)
+            if not uses or statement is None:
+                raise self._refuse(
+                    function, node, "a streamed response is used beyond its `with` block",
+                    "read it inside `with requests.get(..., stream=True) as response`",
+                )  # fmt: skip
+            self._edit(site.path, "With", statement, nodes.asynchronous)
+            for loop in uses:
+                assert isinstance(loop, ast.For)
+                call = loop.iter
+                assert isinstance(call, ast.Call)
+                assert isinstance(call.func, ast.Attribute)
+                rename = nodes.renamed_callee(STREAM_LOOPS[call.func.attr])
+                self._edit(site.path, "Call", call, rename)
+                self._edit(site.path, "For", loop, nodes.asynchronous)
+        if form.rename is not None:
+            self._edit(site.path, "Call", node, nodes.renamed_callee(form.rename))
+        self._edit(site.path, "Call", node, nodes.through_attribute("aio"))
+        self._edit(site.path, "Call", node, nodes.awaited)
+        return True
+
+    def _run_process(self, site: CallSite, node: ast.Call) -> bool:
+        """`subprocess.run` in the shapes that `anyio.run_process` reproduces exactly."""
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        capture = keywords.get("capture_output")
+        if (
+            len(node.args) != 1
+            or not isinstance(node.args[0], ast.List | ast.Tuple)
+            or not set(keywords) <= {"check", "capture_output", "cwd", "env"}
+            or not (isinstance(capture, ast.Constant) and capture.value is True)
+        ):
+            return False
+        check = [] if "check" in keywords else ["check=False"]
+        self._edit(site.path, "Call", node, nodes.replaced_callee("anyio.run_process"))
+        self._edit(site.path, "Call", node, nodes.without_keyword("capture_output"))
+        self._edit(site.path, "Call", node, nodes.with_keywords(check))
+        self._edit(site.path, "Call", node, nodes.awaited)
+        self.draft.edits(site.path).add_import("anyio")
+        self.draft.edits(site.path).drop_import("subprocess")
+        return True
+
+    def _open(self, site: CallSite, node: ast.Call) -> bool:
+        """`with open(...) as f` -> `async with await anyio.open_file(...) as f`."""
+        uses = self.obstacles.file_uses(site)
+        statement = self.obstacles.with_around(site)
+        if not uses or statement is None:
+            return False
+        self._edit(site.path, "With", statement, nodes.asynchronous)
+        self._edit(site.path, "Call", node, nodes.replaced_callee("anyio.open_file"))
+        self._edit(site.path, "Call", node, nodes.awaited)
+        for use in uses:
+            if isinstance(use, ast.For):
+                self._edit(site.path, "For", use, nodes.asynchronous)
+            else:
+                self._edit(site.path, "Call", use, nodes.awaited)
+        self.draft.edits(site.path).add_import("anyio")
+        return True
+
+    def _around(self, site: CallSite) -> None:
+        """A generator expression that is consumed at once becomes a list, so that it may await."""
+        generator = self.obstacles.generator_around(site) if site.in_genexp else None
+        if generator is not None and site.node is not generator.generators[0].iter:
+            span = self._span(site.path, generator.elt)
+            edits = self.draft.edits(site.path)
+            if not edits.has("GeneratorExp", span):
+                edits.at("GeneratorExp", span, nodes.list_comprehension)
+
+    # -- bridges ---------------------------------------------------------------------------------
+
+    def _blocks(self, site: CallSite) -> bool:
+        if self._converted_with_its_file(site):
+            return False
+        return bool(self.colours.external_effects(site)) or any(
+            self.colours.blocks(target.function)
+            for target in site.targets
+            if not target.function.is_async and not target.function.is_generator
+        )
+
+    def _converted_with_its_file(self, site: CallSite) -> bool:
+        return self.draft.edits(site.path).has("Call", site.span)
+
+    def _bridge(
+        self,
+        function: Function,
+        bridged: list[tuple[CallSite, ast.expr]],
+        awaited: list[ast.AST],
+    ) -> None:
+        """Sends what stays blocking to a worker thread, the longest chain of calls in one trip."""
+        nodes_bridged = [node for _, node in bridged]
+        chained = {
+            inner for node in nodes_bridged for inner in _callee_chain(node) if inner in nodes_bridged
+        }
+        wholes = [
+            node
+            for site, node in bridged
+            if node not in chained
+            and (
+                site.kind == "property"
+                or self._clashes(node)
+                or any(inner in chained for inner in _callee_chain(node))
+            )
+        ]
+        covered = {part for node in wholes for part in ast.walk(node) if part is not node}
+        for site, node in bridged:
+            if node in covered or self._converted_with_its_file(site):
+                continue
+            parts = set(ast.walk(node))
+            options = self._options(other for other, part in bridged if part in parts)
+            if node in wholes:
+                if any(part in parts for part in awaited):
+                    raise self._refuse(
+                        function, node, "a blocking expression holds one that must be awaited",
+                        "give the awaited part a name first",
+                    )  # fmt: skip
+                self._bridge_whole(function, node, options)
+            else:
+                self._edit(site.path, "Call", node, nodes.in_thread(options))
+                self._note(function, site.name)
+                self._around(site)
+
+    def _bridge_whole(
+        self, function: Function, node: ast.expr, options: tuple[str, ...] = ()
+    ) -> None:
+        kind = "Attribute" if isinstance(node, ast.Attribute) else "Call"
+        self._edit(function.path, kind, node, nodes.in_thread_whole(options))
+        name = ast.unparse(node).replace("\n", " ")
+        self._note(function, name if len(name) < 40 else name[:37] + "...")
+
+    def _note(self, function: Function, what: str) -> None:
+        self.draft.edits(function.path).add_import("bridgekit", "to_thread")
+        self.bridges_added.append(f"to_thread: {what} in {function.qualname}")
+
+    def _options(self, sites: Iterable[CallSite]) -> tuple[str, ...]:
+        bound = any(
+            uses_thread_bound(each)
+            or any(t.function in self.colours.thread_bound for t in each.targets)
+            for each in sites
+        )
+        return ('affinity="context"',) if bound else ()
+
+    @staticmethod
+    def _clashes(node: ast.expr) -> bool:
+        """Says whether a keyword of the call would be taken for an option of the bridge."""
+        return isinstance(node, ast.Call) and any(
+            keyword.arg is None or keyword.arg in _BRIDGE_OPTIONS for keyword in node.keywords
+        )
+
+
+def _callee_chain(node: ast.expr) -> list[ast.expr]:
+    """The expressions before the dots: for `a().b().c()` these are `a().b()` and `a()`."""
+    found: list[ast.expr] = []
+    current: ast.expr = node
+    while True:
+        match current:
+            case ast.Call(func=inner) | ast.Attribute(value=inner) | ast.Subscript(value=inner):
+                current = inner
+                found.append(inner)
+            case _:
+                return found

@@ -1,0 +1,192 @@
+"""BK240 flip: functions that wait become `async def`, from the I/O upward to the views.
+
+A step flips one module's functions whose callees have all been flipped before. A function that sync
+code may still call becomes an async twin `f_async` behind a sync facade `f`; a view, which only the
+framework calls, becomes async in place.
+
+Safety: guarded. The colours and their edges are proved by the program model; what is not proved is
+not flipped and is reported with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.order import Group, groups
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
+from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin
+from bridgekit_codemods.rules.names import import_twins
+from bridgekit_codemods.rules.patches import retarget_patches
+
+_PREFIX = "flip:"
+
+
+class Flip:
+    """Flips the next layer of functions."""
+
+    name = "flip"
+    code = "BK240"
+    safety: Safety = "guarded"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        """The lowest functions of one module that can change colour now."""
+        refused: dict[str, Finding] = {}
+        while True:
+            walk = Walk(program, kept, refused)
+            try:
+                return walk.next_step()
+            except Unconvertible as problem:
+                refused[problem.function.qualname] = problem.finding
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        """Why functions that block, on the way of a view, stay sync."""
+        refused: dict[str, Finding] = {}
+        while True:
+            walk = Walk(program, kept, refused)
+            try:
+                walk.next_step()
+            except Unconvertible as problem:
+                refused[problem.function.qualname] = problem.finding
+                continue
+            return walk.findings()
+
+
+class Walk:
+    """One look at the program: what is wanted, what is ready, what the next step is."""
+
+    def __init__(
+        self, program: Program, kept: frozenset[str], refused: dict[str, Finding]
+    ) -> None:
+        self.program = program
+        self.kept = kept
+        self.refused = refused
+        self.colours = Colours(program)
+        alone = {key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX)}
+        self.obstacles = Obstacles(self.colours, frozenset(alone) | frozenset(refused))
+        movable = self.obstacles.movable
+        if not serves_async_views(program):
+            movable -= self.colours.entries
+        self.wanted = self.colours.wanted(movable)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """One finding for each blocking function that stays sync on the way of an entry."""
+        found: list[Finding] = []
+        reached = self._reached()
+        for function in sorted(reached, key=lambda f: f.qualname):
+            if self.colours.native(function) or not self.colours.blocks(function):
+                continue
+            if function in self.wanted:
+                continue
+            refusal = self.refused.get(function.qualname)
+            own = self.obstacles.of(function)
+            found += [refusal] if refusal is not None else own[:1]
+        return tuple(found)
+
+    def _reached(self) -> set[Function]:
+        seen = set(self.colours.entries) | set(self.colours.sync_entries)
+        pending = list(seen)
+        while pending:
+            for site in self.colours.sites(pending.pop()):
+                for target in site.targets:
+                    for function in self.program.family(target.function) - seen:
+                        seen.add(function)
+                        pending.append(function)
+        return seen
+
+    def next_step(self) -> Step | None:
+        """Builds the step.
+
+        Raises:
+            Unconvertible: a function that looked convertible is not.
+        """
+        atoms = groups(self.colours, self.wanted)
+        ready = [atom for atom, before in atoms if not before]
+        for batch in self._batches(ready):
+            members = [function for atom in batch for function in atom]
+            key = step_key(members)
+            if key not in self.kept:
+                return self._build(key, members)
+        return None
+
+    def _batches(self, ready: list[Group]) -> Iterable[list[Group]]:
+        """Whole modules first. Atoms of a step that turned red are tried again one at a time."""
+        suspects = {
+            name
+            for key in self.kept
+            if key.startswith(_PREFIX)
+            for name in key.removeprefix(_PREFIX).split(",")
+        }
+        by_path: dict[str, list[Group]] = {}
+        alone: list[Group] = []
+        for atom in sorted(ready, key=lambda atom: (atom[0].path, atom[0].node.lineno)):
+            if any(function.qualname in suspects for function in atom):
+                alone.append(atom)
+            else:
+                by_path.setdefault(atom[0].path, []).append(atom)
+        yield from by_path.values()
+        yield from ([atom] for atom in alone)
+
+    def _build(self, key: str, members: list[Function]) -> Step:
+        flipped = set(members)
+
+        def callee_name(function: Function) -> str | None:
+            if function.is_async:
+                return function.name
+            twin = self.colours.facades.get(function)
+            if twin is not None:
+                return twin.name
+            if function in flipped:
+                return function.name + TWIN_SUFFIX
+            return None
+
+        draft = Draft(self.program)
+        rewriter = BodyRewriter(self.colours, self.obstacles, draft, callee_name)
+        added: list[str] = []
+        for function in members:
+            rewriter.convert(function)
+            file, edits = self.program.files[function.path], draft.edits(function.path)
+            if function in self.colours.entries:
+                flip_in_place(file, edits, function)
+            else:
+                flip_to_twin(file, edits, function)
+                added.append(f"async_to_sync: facade {function.qualname}")
+        import_twins(self.program, draft, rewriter.renamed_calls)
+        retarget_patches(self.colours, draft, flipped)
+        views = all(function in self.colours.entries for function in members)
+        names = ", ".join(function.name for function in members)
+        module = members[0].module
+        title = f"Make {names} in {module} async"
+        if len(title) > 72:
+            what = "views" if views else "functions"
+            title = f"Make {len(members)} {what} of {module} async"
+        return Step(
+            key=key,
+            kind="views" if views else "flip",
+            title=title,
+            members=tuple(function.qualname for function in members),
+            changes=draft.changes(),
+            bridges_added=tuple(added + rewriter.bridges_added),
+        )
+
+
+def step_key(members: Iterable[Function]) -> str:
+    """The key under which a step of these functions stands in the ledger."""
+    return _PREFIX + ",".join(sorted(function.qualname for function in members))
+
+
+def serves_async_views(program: Program) -> bool:
+    """Says whether the application object runs `async def` views on the process's loop."""
+    made = {dotted for site in program.calls for dotted in site.externals}
+    return "flask.Flask" not in made and bool(
+        made & {"bridgekit.integrations.flask.Flask", "bridgekit.integrations.quart.Quart",
+                "quart.Quart"}  # fmt: skip
+    )

@@ -1,0 +1,174 @@
+"""BK270 fold-facade: a facade that nobody calls any more goes, and its twin takes the name.
+
+Only where that can be seen: no call, no use as a value, no patch, and for a method no call of that
+name on a receiver of unknown type.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from bridgekit_codemods.editing import nodes
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.names import absolute_module, folded_alias
+
+
+class FoldFacades:
+    """Removes the facades of one module that bridge nothing any more."""
+
+    name = "fold-facade"
+    code = "BK270"
+    safety: Safety = "guarded"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        """The first module with a facade that can go."""
+        colours = Colours(program)
+        foldable: dict[str, list[tuple[Function, Function]]] = {}
+        for facade, twin in colours.facades.items():
+            if _unused(colours, facade, twin):
+                foldable.setdefault(facade.path, []).append((facade, twin))
+        for path in sorted(foldable):
+            pairs = _whole_families(colours, foldable, path)
+            if not pairs:
+                continue
+            key = "fold:" + ",".join(sorted(facade.qualname for facade, _ in pairs))
+            if key not in kept:
+                return _build(colours, key, pairs)
+        return None
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        """The facades that stay, each with one caller that needs it."""
+        colours = Colours(program)
+        found = []
+        for facade, twin in sorted(colours.facades.items(), key=lambda item: item[0].qualname):
+            user = _a_user(colours, facade, twin)
+            if user is not None:
+                found.append(
+                    Finding(
+                        facade.path, facade.node.lineno, "BK271",
+                        f"a sync facade stays: {user}", "none needed: sync callers reach the async "
+                        "function through it", facade.qualname,
+                    )  # fmt: skip
+                )
+        return tuple(found)
+
+
+def _unused(colours: Colours, facade: Function, twin: Function) -> bool:
+    return _a_user(colours, facade, twin) is None
+
+
+def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
+    """Who keeps the facade alive, in words; None if nobody does."""
+    program = colours.program
+    for site in program.callers_of(facade):
+        if site.caller is not twin or site.kind != "call":
+            return f"called at {site.path}:{site.span.line}"
+    for reference in program.references:
+        if reference.function is facade:
+            return f"used as a value at {reference.path}:{reference.span.line}"
+    for patch in program.patches:
+        if patch.resolved is facade:
+            return f"patched at {patch.path}:{patch.span.line}"
+    if facade.cls is not None:
+        for site in program.unresolved_named(facade.name):
+            return f"perhaps called at {site.path}:{site.span.line}"
+        if program.overrides_external(facade) is not None:
+            return f"overrides {program.overrides_external(facade)}"
+    for path, file in program.files.items():
+        if file.tree is None:
+            continue
+        for node in ast.walk(file.tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="__all__")], value=value) if (
+                    path == facade.path
+                ):
+                    for name in ast.walk(value):
+                        if isinstance(name, ast.Constant) and name.value == facade.name:
+                            return f"exported by {path}"
+                case _:
+                    pass
+    return None
+
+
+def _whole_families(
+    colours: Colours, foldable: dict[str, list[tuple[Function, Function]]], path: str
+) -> list[tuple[Function, Function]]:
+    """The foldable pairs of that file whose override families can go with them."""
+    everywhere = dict(pair for pairs in foldable.values() for pair in pairs)
+    chosen: dict[Function, Function] = {}
+    for facade, _ in foldable[path]:
+        family = colours.program.family(facade)
+        if all(member in everywhere for member in family):
+            chosen.update({member: everywhere[member] for member in family})
+    return sorted(chosen.items(), key=lambda item: item[0].qualname)
+
+
+def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -> Step:
+    program = colours.program
+    draft = Draft(program)
+    twins = {twin: facade for facade, twin in pairs}
+    for facade, twin in pairs:
+        file = program.files[facade.path]
+        edits = draft.edits(facade.path)
+        edits.at("FunctionDef", file.span(facade.node), nodes.removed)
+        edits.at("FunctionDef", file.span(twin.node), nodes.renamed_definition(facade.name))
+        edits.drop_import("bridgekit", "async_to_sync")
+    for site in program.calls:
+        if site.kind != "call" or not isinstance(site.node, ast.Call):
+            continue
+        targets = {target.function for target in site.targets if target.grade != "guess"}
+        if targets and targets <= set(twins) and site.name.endswith(TWIN_SUFFIX):
+            plain = site.name.removesuffix(TWIN_SUFFIX)
+            draft.edits(site.path).at("Call", site.span, nodes.renamed_callee(plain))
+    for reference in program.references:
+        if reference.function in twins and isinstance(reference.node, ast.Name | ast.Attribute):
+            written = (
+                reference.node.id
+                if isinstance(reference.node, ast.Name)
+                else reference.node.attr
+            )
+            kind = type(reference.node).__name__
+            plain = written.removesuffix(TWIN_SUFFIX)
+            draft.edits(reference.path).at(kind, reference.span, nodes.renamed(plain))
+    for patch in program.patches:
+        if isinstance(patch.resolved, Function) and patch.resolved in twins:
+            draft.edits(patch.path).at(
+                "SimpleString",
+                patch.span,
+                lambda node: node.with_changes(
+                    value=node.value[:-1].removesuffix(TWIN_SUFFIX) + node.value[-1]
+                ),
+            )
+    _rename_imports(program, draft, twins)
+    module = pairs[0][0].module
+    return Step(
+        key=key,
+        kind="fold",
+        title=f"Fold away {len(pairs)} sync facade{'s' if len(pairs) > 1 else ''} of {module}",
+        members=tuple(facade.qualname for facade, _ in pairs),
+        changes=draft.changes(),
+        bridges_removed=tuple(f"async_to_sync: facade {facade.qualname}" for facade, _ in pairs),
+    )
+
+
+def _rename_imports(program: Program, draft: Draft, twins: dict[Function, Function]) -> None:
+    """`from m import f, f_async` -> `from m import f`."""
+    for path, file in program.files.items():
+        if file.tree is None:
+            continue
+        for node in ast.walk(file.tree):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            for alias in node.names:
+                module = absolute_module(file.module, path, node)
+                for twin in twins:
+                    if twin.cls is None and f"{module}.{alias.name}" == twin.qualname:
+                        edit = folded_alias(alias.name, alias.name.removesuffix(TWIN_SUFFIX))
+                        draft.edits(path).at("ImportFrom", file.span(node), edit)

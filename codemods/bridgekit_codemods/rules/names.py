@@ -1,0 +1,152 @@
+"""Makes a twin's name known where its callers stand: import aliases beside those of the facade."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+import libcst as cst
+
+from bridgekit_codemods.editing import Edit
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft
+
+
+def import_twins(
+    program: Program,
+    draft: Draft,
+    renamed_calls: dict[tuple[str, str], list[tuple[ast.Name, Function]]],
+) -> None:
+    """Adds `f_async` to each `from ... import f` whose `f(...)` became `f_async(...)`.
+
+    Where no other use of `f` is left in the file the new name takes the place of the old one.
+    """
+    for (path, written), calls in sorted(renamed_calls.items(), key=lambda item: item[0]):
+        file = program.files[path]
+        assert file.tree is not None
+        rewritten = {id(node) for node, _ in calls}
+        left = any(
+            isinstance(node, ast.Name) and node.id == written and id(node) not in rewritten
+            for node in ast.walk(file.tree)
+        )
+        left = left or _exported(program, path, written)
+        for node in ast.walk(file.tree):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            for alias in node.names:
+                if (alias.asname or alias.name) == written:
+                    edit = _alias_edit(alias.name, alias.asname, keep=left)
+                    draft.edits(path).at("ImportFrom", file.span(node), edit)
+
+
+def _exported(program: Program, path: str, name: str) -> bool:
+    """Says whether another module takes `name` from the module at `path`, or `__all__` lists it."""
+    module = program.files[path].module
+    tree = program.files[path].tree
+    assert tree is not None
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                if any(isinstance(n, ast.Constant) and n.value == name for n in ast.walk(value)):
+                    return True
+    for other, file in program.files.items():
+        if other == path or file.tree is None:
+            continue
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.ImportFrom) and any(a.name in (name, "*") for a in node.names):
+                if absolute_module(file.module, other, node) == module:
+                    return True
+            elif isinstance(node, ast.Attribute) and node.attr == name:
+                dotted = program.resolve(other, node.value)
+                if dotted == module:
+                    return True
+    return False
+
+
+def absolute_module(module: str, path: str, node: ast.ImportFrom) -> str:
+    """The module that the import statement of that file names, dots resolved."""
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    if not path.endswith("__init__.py"):
+        parts = parts[:-1]
+    parts = parts[: len(parts) - (node.level - 1)] if node.level > 1 else parts
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+def _alias_edit(name: str, asname: str | None, *, keep: bool) -> Edit:
+    twin = name + TWIN_SUFFIX
+    twin_as = asname + TWIN_SUFFIX if asname is not None else None
+
+    def edit(node: cst.ImportFrom) -> cst.ImportFrom:
+        if isinstance(node.names, cst.ImportStar):
+            return node
+        names: list[cst.ImportAlias] = []
+        present = {_alias_name(alias) for alias in node.names}
+        for alias in node.names:
+            if _alias_name(alias) != name or _alias_asname(alias) != asname:
+                names.append(alias)
+                continue
+            new = alias.with_changes(
+                name=cst.Name(twin),
+                asname=_as(alias.asname, twin_as),
+            )
+            if not keep:
+                names.append(new)
+            elif twin in present:
+                names.append(alias)
+            else:
+                first = alias.with_changes(comma=_separator(node.names))
+                names += [first, new]
+        return node.with_changes(names=names)
+
+    return edit
+
+
+def _as(original: cst.AsName | None, name: str | None) -> cst.AsName | None:
+    if original is None or name is None:
+        return None
+    return original.with_changes(name=cst.Name(name))
+
+
+def _alias_name(alias: cst.ImportAlias) -> str:
+    return alias.name.value if isinstance(alias.name, cst.Name) else ""
+
+
+def _alias_asname(alias: cst.ImportAlias) -> str | None:
+    if alias.asname is None or not isinstance(alias.asname.name, cst.Name):
+        return None
+    return alias.asname.name.value
+
+
+def _separator(names: Sequence[cst.ImportAlias]) -> cst.Comma:
+    """The comma between two names of that import: a line break where there is one already."""
+    for alias in names[:-1]:
+        if isinstance(alias.comma, cst.Comma):
+            return alias.comma
+    return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+
+
+def folded_alias(twin: str, name: str) -> Edit:
+    """`from m import name, twin` or `from m import twin` -> `from m import name`."""
+
+    def edit(node: cst.ImportFrom) -> cst.ImportFrom:
+        if isinstance(node.names, cst.ImportStar):
+            return node
+        plain = {_alias_name(alias) for alias in node.names if alias.asname is None}
+        names: list[cst.ImportAlias] = []
+        for alias in node.names:
+            if _alias_name(alias) != twin:
+                names.append(alias)
+            elif alias.asname is not None:
+                local = (_alias_asname(alias) or "").removesuffix(TWIN_SUFFIX)
+                asname = None if local == name else _as(alias.asname, local)
+                names.append(alias.with_changes(name=cst.Name(name), asname=asname))
+            elif name not in plain:
+                names.append(alias.with_changes(name=cst.Name(name)))
+        last = names[-1].with_changes(comma=node.names[-1].comma)
+        return node.with_changes(names=[*names[:-1], last])
+
+    return edit

@@ -1,0 +1,148 @@
+"""Moves what tests patch along with what the code calls.
+
+A patched name is moved when every use of it that the patch can affect has become async: the patch
+then replaces the twin (or the async face of the library) by an `AsyncMock`, with the test's own
+fake behind it. The assertions of the test stay as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+import libcst as cst
+
+from bridgekit_codemods.catalog.replacements import replacement
+from bridgekit_codemods.editing import Edit, nodes
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.program.calls import CallSite, PatchTarget
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft
+
+
+def retarget_patches(colours: Colours, draft: Draft, flipped: set[Function]) -> None:
+    """Registers the edits of all patch targets that the flip of `flipped` makes move."""
+    for patch in colours.program.patches:
+        sites = list(_affected(colours, patch))
+        if not sites or not all(
+            site.caller is not None and (site.caller in flipped or site.caller.is_async)
+            for site in sites
+        ):
+            continue
+        if not any(site.caller in flipped for site in sites):
+            continue
+        if isinstance(patch.resolved, Function):
+            function = patch.resolved
+            if function.is_async or not (function in flipped or function in colours.facades):
+                continue
+            _retarget(colours, draft, patch, function.name + TWIN_SUFFIX, through=None)
+        elif patch.resolved is not None:
+            form = replacement(patch.resolved)
+            if form is None or form.style != "face":
+                continue
+            name = form.rename or patch.resolved.rsplit(".", 1)[-1]
+            _retarget(colours, draft, patch, name, through="aio")
+
+
+def _affected(colours: Colours, patch: PatchTarget) -> Iterable[CallSite]:
+    """The call sites that look up the patched name where it is patched."""
+    program = colours.program
+    owner = patch.dotted.rpartition(".")[0]
+    while owner and owner not in program.modules:
+        owner = owner.rpartition(".")[0]
+    path = program.modules.get(owner)
+    for site in program.calls:
+        if site.kind != "call" or program.files[site.path].is_test or site.awaited:
+            continue
+        if isinstance(patch.resolved, Function):
+            if all(target.function is not patch.resolved for target in site.targets):
+                continue
+            by_name = isinstance(site.node, ast.Call) and isinstance(site.node.func, ast.Name)
+            if by_name and patch.resolved.cls is None and site.path != path:
+                continue
+        elif patch.resolved not in site.externals or (path is not None and site.path != path):
+            continue
+        yield site
+
+
+def _retarget(
+    colours: Colours, draft: Draft, patch: PatchTarget, name: str, through: str | None
+) -> None:
+    edits = draft.edits(patch.path)
+    file = colours.program.files[patch.path]
+    separate = patch.style == "mock.patch.object" or (
+        patch.style == "monkeypatch.setattr"
+        and len(patch.node.args) > 1
+        and isinstance(patch.node.args[1], ast.Constant)
+        and file.span(patch.node.args[1]) == patch.span
+    )
+    edits.at("SimpleString", patch.span, _last_name(name, None if separate else through))
+    if separate and through is not None:
+        owner = patch.node.args[0]
+        edits.at(type(owner).__name__, file.span(owner), _attribute(through))
+    call_span = file.span(patch.node)
+    fake = _fake(patch, separate)
+    if fake is not None:
+        edits.at("Call", call_span, _wrapped_fake(fake))
+        edits.add_import("unittest.mock", "AsyncMock")
+    elif not {"return_value", "side_effect", "new_callable"} & {
+        keyword.arg for keyword in patch.node.keywords
+    }:
+        # The children of an AsyncMock are async too; what the call returns must not be.
+        edits.at("Call", call_span, nodes.with_keywords(["return_value=MagicMock()"]))
+        edits.add_import("unittest.mock", "MagicMock")
+
+
+def _fake(patch: PatchTarget, separate: bool) -> int | str | None:
+    """Where the call has its replacement: a position, a keyword, or nowhere."""
+    position = 2 if separate else 1
+    if len(patch.node.args) > position:
+        return position
+    for keyword in patch.node.keywords:
+        if keyword.arg in ("new", "value"):
+            return keyword.arg
+    return None
+
+
+def _last_name(name: str, through: str | None) -> Edit:
+    def edit(node: cst.SimpleString) -> cst.SimpleString:
+        text = node.raw_value
+        owner = text.rpartition(".")[0]
+        parts = [part for part in (owner, through, name) if part]
+        return node.with_changes(value=f"{node.prefix}{node.quote}{'.'.join(parts)}{node.quote}")
+
+    return edit
+
+
+def _attribute(name: str) -> Edit:
+    def edit(node: cst.BaseExpression) -> cst.Attribute:
+        return cst.Attribute(value=node, attr=cst.Name(name))
+
+    return edit
+
+
+def _wrapped_fake(fake: int | str) -> Edit:
+    """`setattr(target, fake)` -> `setattr(target, AsyncMock(side_effect=fake))`."""
+
+    def edit(call: cst.Call) -> cst.Call:
+        args = list(call.args)
+        for index, arg in enumerate(args):
+            keyword = arg.keyword.value if arg.keyword is not None else None
+            if index == fake or (keyword is not None and keyword == fake):
+                mock = cst.Call(
+                    func=cst.Name("AsyncMock"),
+                    args=[
+                        cst.Arg(
+                            keyword=cst.Name("side_effect"),
+                            value=arg.value,
+                            equal=cst.AssignEqual(
+                                cst.SimpleWhitespace(""), cst.SimpleWhitespace("")
+                            ),
+                        )
+                    ],
+                )
+                args[index] = arg.with_changes(value=mock)
+        return call.with_changes(args=args)
+
+    return edit

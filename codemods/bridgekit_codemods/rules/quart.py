@@ -1,0 +1,240 @@
+"""BK250 flask-to-quart: the application changes its framework, its tests change with it.
+
+One step for the whole program, because the two frameworks' request contexts do not mix: imports
+move, what Quart made awaitable is awaited, functions that stayed sync reach it through a bridge, and
+tests use Quart's client. Source: Quart's migration guide and its API, compared call by call.
+
+Safety: guarded. Proposed only when every name the program takes from Flask has a place in Quart and
+every use has a known form; otherwise nothing is changed and the reasons are reported.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from bridgekit_codemods.editing import nodes
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.frameworks import is_framework_coroutine
+from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.calls import CallSite
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.body import Unconvertible
+from bridgekit_codemods.rules.moves import move_imports
+from bridgekit_codemods.rules.quart_names import is_extension, is_flask, moved_name
+from bridgekit_codemods.rules.quart_tests import convert_tests
+from bridgekit_codemods.rules.test_settings import asynchronous_tests
+
+_RESPONSES = ("flask.Response", "flask.wrappers.Response", "quart.Response")
+_RESPONSE_COROUTINES = frozenset({"get_data", "get_json", "freeze", "make_conditional", "add_etag"})
+
+
+class FlaskToQuart:
+    """Moves the program from Flask to Quart."""
+
+    name = "flask-to-quart"
+    code = "BK250"
+    safety: Safety = "guarded"
+    key = "quart:app"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        """The change of framework, once nothing else is left to prepare."""
+        if options.target != "quart" or self.key in kept or not _uses_flask(program):
+            return None
+        try:
+            return self._build(program)
+        except Unconvertible:
+            return None
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        """What keeps the program on Flask."""
+        if options.target != "quart" or not _uses_flask(program):
+            return ()
+        found = tuple(_obstacles(program))
+        if found:
+            return found
+        try:
+            self._build(program)
+        except Unconvertible as problem:
+            return (problem.finding,)
+        return ()
+
+    def _build(self, program: Program) -> Step | None:
+        if any(_obstacles(program)):
+            return None
+        colours = Colours(program)
+        draft = Draft(program)
+        for source in program.files.values():
+            if source.tree is not None:
+                _move(source, draft)
+        rewriter = _AppRewriter(colours, draft)
+        for function in program.functions.values():
+            if not program.files[function.path].is_test:
+                rewriter.convert(function)
+        rewriter.module_level()
+        flipped, added = convert_tests(colours, Obstacles(colours), draft)
+        changes: dict[str, bytes | None] = dict(draft.changes())
+        if flipped:
+            changes.update(asynchronous_tests(program, changes))
+        return Step(
+            key=self.key,
+            kind="quart",
+            title="Run the application on Quart",
+            members=tuple(sorted({source for source in changes if source.endswith(".py")})),
+            changes=changes,
+            bridges_added=tuple(rewriter.bridges + added),
+            milestone=True,
+        )
+
+
+def _uses_flask(program: Program) -> bool:
+    return any(
+        is_flask(module)
+        for source in program.files.values()
+        if source.tree is not None
+        for module, _, _ in _imports(source)
+    )
+
+
+def _imports(source: SourceFile) -> Iterator[tuple[str, str | None, ast.stmt]]:
+    assert source.tree is not None
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            for alias in node.names:
+                yield node.module, alias.name, node
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, None, node
+
+
+def _obstacles(program: Program) -> Iterator[Finding]:
+    for path, source in program.files.items():
+        if source.tree is None:
+            continue
+        for module, name, node in _imports(source):
+            if is_extension(module):
+                yield Finding(
+                    path, node.lineno, "BK251", f"{module} is an extension made for Flask",
+                    "replace it by its Quart counterpart, or stay on Flask (--target flask)",
+                )  # fmt: skip
+            elif is_flask(module) and name is not None and moved_name(module, name) is None:
+                yield Finding(
+                    path, node.lineno, "BK252", f"Quart has no counterpart of {module}.{name}",
+                    "remove its use, or stay on Flask (--target flask)",
+                )  # fmt: skip
+    for cls in program.classes.values():
+        if any(base in ("flask.Flask", "bridgekit.integrations.flask.Flask") for base in cls.bases):
+            yield Finding(
+                cls.path, cls.node.lineno, "BK253", f"{cls.name} overrides Flask's application",
+                "move what it changes into hooks",
+            )  # fmt: skip
+
+
+def _move(source: SourceFile, draft: Draft) -> None:
+    """Imports move; the class `Flask` is called `Quart` from now on."""
+    edits = draft.edits(source.path)
+    moved = move_imports(
+        source,
+        edits,
+        lambda module, name: moved_name(module, name) if is_flask(module) else None,
+        keep_local_names=False,
+    )
+    assert source.tree is not None
+    renames: dict[str, str] = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                place = moved_name(node.module, alias.name) if is_flask(node.module) else None
+                if place is not None and place[1] != alias.name and alias.asname is None:
+                    renames[alias.name] = place[1]
+    if not moved or not renames:
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id in renames:
+            edits.at("Name", source.span(node), nodes.renamed(renames[node.id]))
+
+
+class _AppRewriter:
+    """Awaits what Quart made awaitable, in the application's own functions."""
+
+    def __init__(self, colours: Colours, draft: Draft) -> None:
+        self.colours = colours
+        self.program = colours.program
+        self.draft = draft
+        self.bridges: list[str] = []
+
+    def convert(self, function: Function) -> None:
+        if function in self.colours.facades:
+            return
+        file = self.program.files[function.path]
+        edits = self.draft.edits(function.path)
+        for site in self.colours.sites(function):
+            node = site.node
+            if not isinstance(node, ast.Call) or site.awaited:
+                continue
+            if self._opens_resource(site, node, function):
+                continue
+            if any(is_framework_coroutine(dotted) for dotted in site.externals) or (
+                site.name in _RESPONSE_COROUTINES
+                and any(ref.name in _RESPONSES for ref in site.receiver)
+            ) or (site.name == "save" and _is_upload(site)):
+                if site.in_lambda:
+                    raise _stuck(function, node, f"a lambda calls {site.name}(...)")
+                if function.is_async:
+                    edits.at("Call", site.span, nodes.awaited)
+                else:
+                    edits.at("Call", site.span, nodes.wrapped_callee("async_to_sync"))
+                    edits.add_import("bridgekit", "async_to_sync")
+                    self.bridges.append(f"async_to_sync: {site.name} in {function.qualname}")
+        for attribute in self.colours.request_awaitables(function):
+            if not function.is_async:
+                raise _stuck(
+                    function, attribute, f"a sync function reads request.{attribute.attr}"
+                )
+            edits.at("Attribute", file.span(attribute), nodes.awaited)
+
+    def _opens_resource(self, site: CallSite, node: ast.Call, function: Function) -> bool:
+        """Flask's `app.open_resource(x)` is `open` below the root path; Quart's is a coroutine."""
+        if site.name != "open_resource" or not any(d.endswith("Flask.open_resource")
+                                                   for d in site.externals):  # fmt: skip
+            return False
+        if function.is_async or len(node.args) != 1 or node.keywords:
+            raise _stuck(function, node, "open_resource(...) in a shape that has no async form")
+        assert isinstance(node.func, ast.Attribute)
+        app, name = ast.unparse(node.func.value), ast.unparse(node.args[0])
+        source = f'open(os.path.join({app}.root_path, {name}), "rb")'
+        edits = self.draft.edits(site.path)
+        edits.at("Call", site.span, lambda _call: nodes.expression(source))
+        edits.add_import("os")
+        return True
+
+    def module_level(self) -> None:
+        for site in self.program.calls:
+            if site.caller is None and any(is_framework_coroutine(d) for d in site.externals):
+                finding = Finding(
+                    site.path, site.span.line, "BK254",
+                    f"{site.name}(...) is called while the module is imported",
+                    "move the call into a function",
+                )  # fmt: skip
+                raise Unconvertible(next(iter(self.program.functions.values())), finding)
+
+
+def _is_upload(site: CallSite) -> bool:
+    return any(dotted.endswith("FileStorage.save") for dotted in site.externals)
+
+
+def _stuck(function: Function, node: ast.AST, reason: str) -> Unconvertible:
+    line = getattr(node, "lineno", function.node.lineno)
+    return Unconvertible(
+        function,
+        Finding(
+            function.path, line, "BK255", reason + ", which only a coroutine can do on Quart",
+            "make it part of an async view, or stay on Flask (--target flask)", function.qualname,
+        ),
+    )  # fmt: skip

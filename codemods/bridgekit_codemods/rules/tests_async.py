@@ -1,0 +1,90 @@
+"""BK260 async-tests: tests that call facades await the twins instead.
+
+It runs after the change of framework, when the project's tests can be async at all; one step a
+file. Its steps take the last callers from the facades, which can then be folded away.
+"""
+
+from __future__ import annotations
+
+from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.body import Unconvertible
+from bridgekit_codemods.rules.patches import retarget_patches
+from bridgekit_codemods.rules.quart_tests import convert_functions
+from bridgekit_codemods.rules.test_settings import SETTINGS, project_files
+
+
+class AsyncTests:
+    """Makes the tests of one file await what has become async."""
+
+    name = "async-tests"
+    code = "BK260"
+    safety: Safety = "guarded"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        """The first file whose tests still call a facade."""
+        if not _async_tests_run(program):
+            return None
+        colours = Colours(program)
+        for path in sorted(path for path, file in program.files.items() if file.is_test):
+            key = f"tests:{path}"
+            if key in kept:
+                continue
+            flipped = _calling_facades(colours, path)
+            while flipped:
+                draft = Draft(program)
+                try:
+                    added = convert_functions(
+                        colours, Obstacles(colours), draft, flipped, lambda _draft, _function: None
+                    )
+                except Unconvertible as problem:
+                    flipped -= {problem.function}
+                    continue
+                retarget_patches(colours, draft, set(flipped))
+                return Step(
+                    key=key,
+                    kind="tests",
+                    title=f"Await async functions in {path}",
+                    members=tuple(sorted(function.qualname for function in flipped)),
+                    changes=draft.changes(),
+                    bridges_added=tuple(added),
+                )
+        return None
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        """Nothing: a test that keeps calling a facade is right as it is."""
+        return ()
+
+
+def _async_tests_run(program: Program) -> bool:
+    return any(
+        f"{key} = " in data.decode(errors="replace")
+        for data in project_files(program).values()
+        for key in list(SETTINGS)[:1]
+    )
+
+
+def _calling_facades(colours: Colours, path: str) -> frozenset[Function]:
+    """Sync tests and fixtures of the file that call a facade and that no sync code calls."""
+    program = colours.program
+    found = {
+        function
+        for function in program.functions.values()
+        if function.path == path
+        and not function.is_async
+        and (function.is_test_function or function.is_fixture)
+        and not (function.is_generator and not function.is_fixture)
+        and any(
+            target.function in colours.facades and not site.in_lambda
+            for site in colours.sites(function)
+            for target in site.targets
+        )
+        and not program.callers_of(function)
+    }
+    return frozenset(found)
