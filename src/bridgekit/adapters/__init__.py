@@ -1,0 +1,1 @@
+"""What users import: the two directions of a bridge, portals, and contexts."""

@@ -1,0 +1,170 @@
+"""``sync_to_async`` and ``async_to_sync``: functions of one colour made into the other."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from bridgekit.adapters import to_thread
+from bridgekit.adapters.call_site import caller_line, describe
+from bridgekit.engine.affinity import Affinity
+from bridgekit.engine.foreign import foreign_loop
+from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.portal import call_on_loop, portal_loop
+from bridgekit.engine.work import current_work
+from bridgekit.errors import LoopThreadError
+
+__all__ = ["async_to_sync", "refuse_on_loop_thread", "sync_to_async"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What inspect.markcoroutinefunction (3.12+) and asgiref set on a function that returns a
+# coroutine; functools.wraps copies it.
+_COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine_marker", "_is_coroutine")
+
+
+def refuse_on_loop_thread(func: Callable[..., Any], what: str) -> None:
+    """Raise if this thread is running an event loop, which waiting here would stop.
+
+    :raises LoopThreadError: naming the function, the calling line, the task and the remedy.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    task = asyncio.current_task(loop)
+    raise LoopThreadError(
+        f"{what}({describe(func)}) was called at {caller_line()} on a thread that is running an "
+        f"event loop{f' (task {task.get_name()!r})' if task else ''}: waiting there would stop "
+        f"the loop that has to run the coroutine. Await {describe(func)} instead; if the caller "
+        "has to stay synchronous, let the asynchronous code run that caller in a thread: "
+        "await to_thread.run_sync(caller, ...)."
+    )
+
+
+def run_coroutine(func: Callable[[], Awaitable[T]]) -> T:
+    """Wait on this thread for ``func()``, on the loop that the thread belongs to."""
+    work = current_work()
+    if work is not None and work.has_host:
+        return cast(T, work.ask(func))
+    loop = foreign_loop()
+    if loop is not None:
+        return cast(T, call_on_loop(loop, func))
+    return cast(T, portal_loop().call(func))
+
+
+@overload
+def async_to_sync(afunc: Callable[P, Awaitable[T]]) -> Callable[P, T]: ...
+
+
+@overload
+def async_to_sync() -> Callable[[Callable[P, Awaitable[T]]], Callable[P, T]]: ...
+
+
+def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callable[..., Any]:
+    """Make an asynchronous function callable from synchronous code.
+
+    On a worker thread that a loop started, the coroutine is awaited inside the task that awaits
+    the worker. On any other thread it runs as a task of the process's portal loop. Context
+    variables cross both ways, exceptions cross unchanged. While the thread waits, it serves the
+    synchronous calls of its own chain, so nesting never needs a further thread.
+
+    Ctrl-C (or any exception raised by a signal handler) while waiting cancels the coroutine, waits
+    for its end and is then raised; a second one is raised at once.
+
+    :raises LoopThreadError: when the result is called on a thread that is running an event loop.
+        No coroutine is created then.
+    """
+    if afunc is None:
+        return async_to_sync
+    if isinstance(afunc, (staticmethod, classmethod)):
+        return type(afunc)(async_to_sync(afunc.__func__))
+    target = afunc
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        refuse_on_loop_thread(target, "async_to_sync")
+        return run_coroutine(functools.partial(target, *args, **kwargs))
+
+    functools.update_wrapper(wrapper, afunc)
+    for mark in _COROUTINE_MARKS:
+        wrapper.__dict__.pop(mark, None)
+    return wrapper
+
+
+@overload
+def sync_to_async(
+    func: Callable[P, T],
+    *,
+    thread_sensitive: bool = False,
+    affinity: Affinity | None = None,
+    limiter: CapacityLimiter | None = None,
+    executor: Executor | None = None,
+    abandon_on_cancel: bool = False,
+) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+
+@overload
+def sync_to_async(
+    func: None = None,
+    *,
+    thread_sensitive: bool = False,
+    affinity: Affinity | None = None,
+    limiter: CapacityLimiter | None = None,
+    executor: Executor | None = None,
+    abandon_on_cancel: bool = False,
+) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]: ...
+
+
+def sync_to_async(
+    func: Callable[..., Any] | None = None,
+    *,
+    thread_sensitive: bool = False,
+    affinity: Affinity | None = None,
+    limiter: CapacityLimiter | None = None,
+    executor: Executor | None = None,
+    abandon_on_cancel: bool = False,
+) -> Callable[..., Any]:
+    """Make a synchronous function callable from asynchronous code; it runs on a worker thread.
+
+    The options are those of :func:`to_thread.run_sync`.
+
+    :param thread_sensitive: short for ``affinity="context"``.
+    :param executor: run in this executor's threads instead of the pool. It is then the executor
+        that bounds the calls and picks the thread, so an affinity cannot be given.
+    :raises ValueError: ``executor`` together with an affinity, or two different affinities.
+    :raises TypeError: ``func`` is a coroutine function.
+    """
+    if thread_sensitive and affinity not in (None, "context"):
+        raise ValueError("thread_sensitive=True is affinity='context'; two were given")
+    if executor is not None and (thread_sensitive or affinity is not None):
+        raise ValueError("an executor picks the thread itself; it excludes an affinity")
+    if affinity not in (None, "chain", "context", "main"):
+        raise ValueError(f'affinity must be "chain", "context" or "main", not {affinity!r}')
+    options: dict[str, Any] = {
+        "limiter": limiter,
+        "abandon_on_cancel": abandon_on_cancel,
+        "executor": executor,
+        "affinity": affinity or ("context" if thread_sensitive else "chain"),
+    }
+    if func is None:
+        return functools.partial(_to_async, options=options)
+    return _to_async(func, options=options)
+
+
+def _to_async(func: Callable[..., Any], *, options: dict[str, Any]) -> Callable[..., Any]:
+    if isinstance(func, (staticmethod, classmethod)):
+        return type(func)(_to_async(func.__func__, options=options))
+    if inspect.iscoroutinefunction(func):
+        raise TypeError(f"sync_to_async: {describe(func)} is asynchronous already")
+    target = func
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await to_thread.run_call(functools.partial(target, *args, **kwargs), **options)
+
+    functools.update_wrapper(wrapper, func)
+    return wrapper

@@ -1,0 +1,68 @@
+"""Reach back from a worker thread to the task that awaits it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from bridgekit.adapters.call_site import describe
+from bridgekit.adapters.calls import refuse_on_loop_thread
+from bridgekit.engine.work import Work, current_work
+
+__all__ = ["check_cancelled", "run", "run_sync"]
+
+T = TypeVar("T")
+
+
+def _work_for(func: Callable[..., Any], what: str) -> Work:
+    refuse_on_loop_thread(func, what)
+    work = current_work()
+    if work is None:
+        raise RuntimeError(
+            f"{what}({describe(func)}) was called on a thread that no task of an event loop is "
+            "waiting for; use async_to_sync or a BlockingPortal there"
+        )
+    return work
+
+
+def run(afunc: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
+    """Await ``afunc(*args, **kwargs)`` in the task that awaits this worker thread.
+
+    :raises RuntimeError: this thread is not a worker that a task is waiting for.
+    :raises asyncio.CancelledError: that task has been cancelled meanwhile.
+    """
+    result: T = _work_for(afunc, "from_thread.run").ask(functools.partial(afunc, *args, **kwargs))
+    return result
+
+
+def run_sync(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call ``func(*args, **kwargs)`` on the event loop's thread, in the task that awaits this one.
+
+    The function must not block.
+
+    :raises RuntimeError: this thread is not a worker that a task is waiting for.
+    :raises asyncio.CancelledError: that task has been cancelled meanwhile.
+    """
+
+    async def call() -> T:
+        return func(*args, **kwargs)
+
+    result: T = _work_for(func, "from_thread.run_sync").ask(call)
+    return result
+
+
+def check_cancelled() -> None:
+    """Raise if the task that awaits this worker thread has been cancelled.
+
+    It raises every time it is asked; having raised, it leaves ``async_to_sync`` usable for
+    cleaning up.
+
+    :raises asyncio.CancelledError: the task has been cancelled.
+    :raises RuntimeError: this thread is not a worker that a task is waiting for.
+    """
+    work = _work_for(check_cancelled, "from_thread.check_cancelled")
+    if work.cancelled:
+        work.cancel_pending = False
+        raise asyncio.CancelledError("the awaiting task was cancelled")

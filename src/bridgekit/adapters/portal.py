@@ -1,0 +1,238 @@
+"""Portals: handles through which threads call into an event loop that runs elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from bridgekit.adapters.calls import refuse_on_loop_thread
+from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
+from bridgekit.engine.resources import on_loop_close
+from bridgekit.errors import PortalClosedError
+
+__all__ = ["BlockingPortal", "default_portal", "start_blocking_portal"]
+
+T = TypeVar("T")
+
+
+class BlockingPortal:
+    """Lets any thread run code on one event loop and wait for it, or not.
+
+    ``async with BlockingPortal() as portal`` opens one on the running loop; leaving it waits for
+    the tasks started through it. :func:`start_blocking_portal` makes a loop in a new thread, and
+    :func:`default_portal` is the one that ``async_to_sync`` uses.
+    """
+
+    def __init__(self, *, _owner: PortalLoop | None = None) -> None:
+        self._owner = _owner
+        self._loop: asyncio.AbstractEventLoop | None = _owner.loop if _owner else None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._accepting = _owner is not None
+
+    async def __aenter__(self) -> BlockingPortal:
+        if self._loop is not None:
+            raise RuntimeError("this portal is bound to an event loop already")
+        self._loop = asyncio.get_running_loop()
+        self._accepting = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._stop(cancel_remaining=exc_type is not None)
+
+    async def _stop(self, cancel_remaining: bool) -> None:
+        self._accepting = False
+        while self._tasks:
+            tasks = list(self._tasks)
+            if cancel_remaining:
+                for task in tasks:
+                    task.cancel()
+            await asyncio.wait(tasks)
+
+    async def stop(self, cancel_remaining: bool = False) -> None:
+        """On the portal's loop: refuse new calls and wait for the tasks under way."""
+        await self._stop(cancel_remaining)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop
+        open_ = self._owner.is_open if self._owner is not None else self._accepting
+        if loop is None or not open_ or loop.is_closed():
+            raise PortalClosedError("this portal is not open")
+        return loop
+
+    def call(self, func: Callable[..., Awaitable[T] | T], /, *args: Any, **kwargs: Any) -> T:
+        """Call ``func`` on the portal's loop, await what it returns, and return the result.
+
+        :raises LoopThreadError: called on a thread that is running an event loop, whichever.
+        :raises PortalClosedError: the portal is not open.
+        """
+        refuse_on_loop_thread(func, "BlockingPortal.call")
+        loop = self._running_loop()
+        call = functools.partial(_call_either, func, *args, **kwargs)
+        result: T
+        if self._owner is not None:
+            result = self._owner.call(call)
+        else:
+            result = call_on_loop(loop, functools.partial(self._tracked, call))
+        return result
+
+    async def _tracked(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await call()
+        finally:
+            self._tasks.discard(task)
+
+    def start_task_soon(
+        self,
+        func: Callable[..., Awaitable[T] | T],
+        /,
+        *args: Any,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Future[T]:
+        """Start a task on the portal's loop and return a future of its result, at once.
+
+        Cancelling the future cancels the task. May be called on any thread.
+
+        :raises PortalClosedError: the portal is not open.
+        """
+        loop = self._running_loop()
+        future: Future[T] = Future()
+
+        async def run() -> None:
+            try:
+                result = await _call_either(func, *args, **kwargs)
+            except asyncio.CancelledError:
+                future.cancel()
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(asyncio.CancelledError())
+                raise
+            except BaseException as error:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                if future.set_running_or_notify_cancel():
+                    future.set_result(result)
+
+        def start() -> None:
+            task = loop.create_task(run(), name=name)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+            def forward_cancel(done: Future[T]) -> None:
+                if done.cancelled() and not loop.is_closed():
+                    loop.call_soon_threadsafe(task.cancel)
+
+            future.add_done_callback(forward_cancel)
+
+        loop.call_soon_threadsafe(start)
+        return future
+
+    def wrap_async_context_manager(
+        self, manager: AbstractAsyncContextManager[T]
+    ) -> AbstractContextManager[T]:
+        """The same context manager for synchronous code. Enter and exit run in one task."""
+        return _PortalContextManager(self, manager)
+
+    def at_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Have ``callback()`` awaited on the portal's loop when that loop is closed.
+
+        May be called on any thread except another loop's.
+        """
+        loop = self._running_loop()
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is loop:
+            on_loop_close(callback)
+        else:
+            self.call(on_loop_close, callback)
+
+
+async def _call_either(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    result = func(*args, **kwargs)
+    if inspect.isawaitable(result):
+        result = await result
+    return result
+
+
+class _PortalContextManager(AbstractContextManager[T]):
+    def __init__(self, portal: BlockingPortal, manager: AbstractAsyncContextManager[T]) -> None:
+        self._portal = portal
+        self._manager = manager
+        self._entered: Future[T] = Future()
+        self._left: Future[bool | None] | None = None
+        self._exit_info: tuple[Any, Any, Any] = (None, None, None)
+
+    async def _run(self) -> bool | None:
+        self._leave = asyncio.Event()
+        try:
+            value = await self._manager.__aenter__()
+        except BaseException as error:
+            self._entered.set_exception(error)
+            raise
+        self._entered.set_result(value)
+        try:
+            await self._leave.wait()
+        except BaseException as error:
+            if not await self._manager.__aexit__(type(error), error, error.__traceback__):
+                raise
+            return None
+        return await self._manager.__aexit__(*self._exit_info)
+
+    def __enter__(self) -> T:
+        self._left = self._portal.start_task_soon(self._run)
+        return self._entered.result()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool | None:
+        assert self._left is not None
+        self._exit_info = (exc_type, exc, tb)
+        self._portal.call(self._leave.set)
+        return self._left.result()
+
+
+def default_portal() -> BlockingPortal:
+    """The portal of this process: one loop in a daemon thread, closed at interpreter exit."""
+    return BlockingPortal(_owner=portal_loop())
+
+
+@contextmanager
+def start_blocking_portal(
+    *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Generator[BlockingPortal, None, None]:
+    """Start an event loop in a new thread and give a portal to it.
+
+    Leaving the block waits for the tasks under way (they are cancelled if an exception leaves
+    it), then closes the loop and what was registered with ``at_close``.
+    """
+    owner = PortalLoop("bridgekit-blocking-portal", loop_factory)
+    portal = BlockingPortal(_owner=owner)
+    cancel = True
+    try:
+        yield portal
+        cancel = False
+    finally:
+        if owner.is_open:
+            owner.call(functools.partial(portal.stop, cancel))
+        owner.close()

@@ -1,0 +1,299 @@
+"""Which thread a synchronous call runs on.
+
+* ``chain``: the thread that is parked at the root of the current chain of calls; when it is busy,
+  that thread or the pool, whichever is free first; without one, the pool.
+* ``context``: one and the same thread for all calls of a context. The context is the
+  ``ThreadSensitiveContext`` that is open; without one, the thread of the user's that began the
+  chain in async-to-sync; without that, one thread of the process.
+* ``main``: the main thread, which must be parked in async-to-sync.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextvars import ContextVar
+from typing import Literal
+
+from bridgekit.engine import process
+from bridgekit.engine.lane import (
+    CURRENT_LANE,
+    Lane,
+    main_thread_lane,
+    nearest_lane,
+    root_thread_lane,
+)
+from bridgekit.engine.work import Work
+from bridgekit.engine.workers import OwnedThread, shared_pool
+from bridgekit.errors import DeadlockError
+
+__all__ = [
+    "CURRENT_BINDING",
+    "Affinity",
+    "ThreadBinding",
+    "dispatch",
+    "holder_of",
+    "process_binding",
+]
+
+Affinity = Literal["chain", "context", "main"]
+
+MAX_CONTEXT_THREADS = 512
+MAX_IDLE_CONTEXT_THREADS = 40
+
+CURRENT_BINDING: ContextVar[ThreadBinding | None] = ContextVar("bridgekit_binding", default=None)
+
+
+class _OwnedThreads:
+    """Threads for bindings, reused. At most ``MAX_CONTEXT_THREADS`` are alive at one time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[OwnedThread] = []
+        self._alive = 0
+        self._started = 0
+        self._waiting: deque[ThreadBinding] = deque()
+        self.idle_limit = MAX_IDLE_CONTEXT_THREADS
+
+    def take(self, binding: ThreadBinding) -> OwnedThread | None:
+        """A thread for a binding, or None: it is given one as soon as another gives one back."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            if self._alive >= MAX_CONTEXT_THREADS:
+                self._waiting.append(binding)
+                return None
+            thread = OwnedThread(f"bridgekit-context-{self._started + 1}")
+            self._started += 1
+            self._alive += 1
+            return thread
+
+    def give_back(self, thread: OwnedThread) -> None:
+        with self._lock:
+            heir = self._waiting.popleft() if self._waiting else None
+            if heir is None:
+                if len(self._idle) < self.idle_limit:
+                    self._idle.append(thread)
+                else:
+                    self._alive -= 1
+                    thread.stop()
+                return
+        heir.adopt(thread)
+
+    def close(self) -> None:
+        """End the idle threads and, from now on, every thread that is given back."""
+        with self._lock:
+            self.idle_limit = 0
+            idle, self._idle = self._idle, []
+            self._alive -= len(idle)
+        for thread in idle:
+            thread.stop()
+
+
+class ThreadBinding:
+    """One thread for everything that is submitted here, taken on first use.
+
+    The thread is given back when the last holder has let go and the last call has ended; calls
+    submitted after that are refused, and the submitter looks for another place.
+
+    :param lane: bind to the thread of this lane instead of to an owned one.
+    """
+
+    def __init__(self, *, lane: Lane | None = None) -> None:
+        self.parent = CURRENT_BINDING.get()
+        self._lane_thread = lane.thread_id if lane is not None else None
+        self._lock = threading.Lock()
+        self._generation = process.generation()
+        self._thread: OwnedThread | None = None
+        self._asked = False
+        self._early: list[Work] = []
+        self._holders = 1
+        self._running = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are still accepted."""
+        return self._holders > 0 and self._generation == process.generation()
+
+    def hold(self) -> None:
+        """Keep the thread bound until a further :meth:`let_go`."""
+        with self._lock:
+            self._holders += 1
+
+    def let_go(self) -> None:
+        """Give up one hold. Never blocks."""
+        with self._lock:
+            self._holders -= 1
+            thread = self._take_free_thread()
+        if thread is not None:
+            _threads.give_back(thread)
+
+    def ended(self) -> None:
+        """A call that was submitted here has ended (or has been withdrawn)."""
+        with self._lock:
+            self._running -= 1
+            thread = self._take_free_thread()
+        if thread is not None:
+            _threads.give_back(thread)
+
+    def _take_free_thread(self) -> OwnedThread | None:
+        if self._holders > 0 or self._running > 0 or self._generation != process.generation():
+            return None
+        thread, self._thread = self._thread, None
+        return thread
+
+    def submit(self, work: Work) -> bool:
+        """Run work on the bound thread: in its lane if the chain has parked it, else in turn."""
+        lane = CURRENT_LANE.get()
+        with self._lock:
+            if not self.is_open:
+                return False
+            if self._lane_thread is not None:
+                target = nearest_lane(lane, self._lane_thread)
+                work.redirect = _to_process_thread
+                return target is not None and target.offer(work)[0]
+            self._running += 1
+            work.add_end_callback(self.ended)
+            ask = not self._asked
+            self._asked = True
+            thread = self._thread
+            if thread is None:
+                self._early.append(work)
+        if thread is not None:
+            self._run_on(thread, work, lane)
+        elif ask:
+            taken = _threads.take(self)
+            if taken is not None:
+                self.adopt(taken)
+        return True
+
+    def _run_on(self, thread: OwnedThread, work: Work, lane: Lane | None) -> None:
+        parked = nearest_lane(lane, thread.ident)
+        if parked is not None:
+            # If the lane closes first, its thread is free again and takes the work in turn.
+            work.redirect = thread.submit
+            if parked.offer(work)[0]:
+                return
+        thread.submit(work)
+
+    def adopt(self, thread: OwnedThread) -> None:
+        """Take over a thread and give it what has been waiting for one."""
+        with self._lock:
+            self._thread = thread
+            early, self._early = self._early, []
+            surplus = self._take_free_thread()
+        for work in early:
+            thread.submit(work)
+        if surplus is not None:
+            _threads.give_back(surplus)
+
+
+_threads = _OwnedThreads()
+_process_binding: ThreadBinding | None = None
+_process_lock = threading.Lock()
+
+
+def process_binding() -> ThreadBinding:
+    """The one thread that context-affine calls share when no context is open."""
+    global _process_binding
+    with _process_lock:
+        if _process_binding is None:
+            _process_binding = ThreadBinding()
+        return _process_binding
+
+
+def close_owned_threads() -> None:
+    """Interpreter exit: let idle threads end."""
+    _threads.close()
+
+
+def _forget_threads() -> None:
+    global _threads, _process_binding, _process_lock
+    _threads = _OwnedThreads()
+    _process_binding = None
+    _process_lock = threading.Lock()
+
+
+process.after_fork(_forget_threads)
+
+
+def _to_chain(work: Work) -> None:
+    work.redirect = _to_chain_or_pool
+    lane = nearest_lane(CURRENT_LANE.get())
+    if lane is not None:
+        accepted, at_once = lane.offer(work)
+        if accepted and at_once:
+            return
+    shared_pool().submit(work)
+
+
+def _to_chain_or_pool(work: Work) -> None:
+    # The lane had closed before it came to the work; its thread has gone on with its own call.
+    shared_pool().submit(work)
+
+
+def _to_context(work: Work) -> None:
+    binding = CURRENT_BINDING.get()
+    while binding is not None:
+        if binding.submit(work):
+            return
+        binding = binding.parent
+    lane = root_thread_lane(CURRENT_LANE.get())
+    if lane is not None:
+        work.redirect = _to_process_thread
+        if lane.offer(work)[0]:
+            return
+    _to_process_thread(work)
+
+
+def _to_process_thread(work: Work) -> None:
+    process_binding().submit(work)
+
+
+def _to_main(work: Work) -> None:
+    lane = main_thread_lane()
+    work.redirect = _refuse_main
+    if lane is None or not lane.offer(work)[0]:
+        _refuse_main(work)
+
+
+def _refuse_main(work: Work) -> None:
+    work.fail(
+        DeadlockError(
+            'affinity="main": the main thread is not waiting in async_to_sync (or it runs the '
+            "event loop itself), so the call could never start. Call the function there directly, "
+            'or use affinity="context" if it only needs one and the same thread.'
+        )
+    )
+
+
+_routes = {"chain": _to_chain, "context": _to_context, "main": _to_main}
+
+
+def dispatch(work: Work, affinity: Affinity) -> None:
+    """Send work to a thread. Called in the host task.
+
+    :raises ValueError: no such affinity.
+    """
+    try:
+        route = _routes[affinity]
+    except KeyError:
+        raise ValueError(
+            f'affinity must be "chain", "context" or "main", not {affinity!r}'
+        ) from None
+    route(work)
+
+
+def holder_of(limiter: object) -> Lane | None:
+    """The lane to use when a caller further up this chain holds a token of ``limiter``.
+
+    Its thread is parked, so its token is idle: the call runs there, under that token. Asking for
+    a second token instead could wait for ever.
+    """
+    start = CURRENT_LANE.get()
+    lane = start
+    while lane is not None:
+        if lane.is_open and lane.work is not None and lane.work.limiter is limiter:
+            return nearest_lane(start, lane.thread_id)
+        lane = lane.parent
+    return None

@@ -1,0 +1,47 @@
+"""Context variables across a bridge, both ways, without lost updates.
+
+Each crossing remembers the context at entry. On the way back only what differs from that
+snapshot is written, so two calls that run side by side in one context each keep their updates
+(a three-way merge). Values are compared by identity: a user's ``__eq__`` is never called.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from contextvars import Context, ContextVar, Token
+from typing import Any
+
+__all__ = ["ContextMerge"]
+
+_ABSENT = object()
+
+
+class ContextMerge:
+    """Carries the changes of one chain of crossings into the context it came from.
+
+    Invariant: every :meth:`apply` of one instance runs in the same context, because a variable
+    that the other side has unset can only be unset here through a token made here.
+    """
+
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
+        self._tokens: dict[ContextVar[Any], Token[Any]] = {}
+
+    def apply(self, before: Context, after: Context) -> None:
+        """Write into the current context what changed between two snapshots.
+
+        A variable that was set when the chain began and has been unset by the other side keeps
+        its value: ``contextvars`` offers no way to unset it without its original token.
+        """
+        for var, value in after.items():
+            if before.get(var, _ABSENT) is not value:
+                token = var.set(value)
+                if token.old_value is Token.MISSING:
+                    self._tokens[var] = token
+        if self._tokens:
+            for var in [var for var in self._tokens if var not in after and var in before]:
+                # The token belongs to another Context when the caller changed contexts between
+                # two crossings; the variable then keeps its value, as documented above.
+                with suppress(ValueError):
+                    var.reset(self._tokens.pop(var))

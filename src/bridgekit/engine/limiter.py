@@ -1,0 +1,135 @@
+"""A capacity limiter that may be shared by tasks of several event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+
+__all__ = ["CapacityLimiter", "CapacityLimiterStatistics"]
+
+
+@dataclass(frozen=True)
+class CapacityLimiterStatistics:
+    """What a limiter looks like at one instant."""
+
+    borrowed_tokens: int
+    total_tokens: float
+    tasks_waiting: int
+
+
+class CapacityLimiter:
+    """At most ``total_tokens`` holders at one time; waiters are served in order.
+
+    Safe to use from tasks of different event loops; :meth:`release` may be called on any thread.
+    A token goes straight from the one that releases it to the first waiter, so nobody overtakes.
+    """
+
+    def __init__(self, total_tokens: float) -> None:
+        self._lock = threading.Lock()
+        self._borrowed = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._total: float = 1
+        self.total_tokens = total_tokens
+
+    @property
+    def total_tokens(self) -> float:
+        """The number of tokens (an integer or ``math.inf``); may be changed at any time."""
+        return self._total
+
+    @total_tokens.setter
+    def total_tokens(self, value: float) -> None:
+        if not (value == float("inf") or (isinstance(value, int) and value >= 1)):
+            raise ValueError("total_tokens must be an integer of at least 1, or math.inf")
+        with self._lock:
+            self._total = value
+            granted = []
+            while self._waiters and self._borrowed < self._total:
+                self._borrowed += 1
+                granted.append(self._waiters.popleft())
+        for waiter in granted:
+            self._grant(waiter)
+
+    @property
+    def borrowed_tokens(self) -> int:
+        """How many tokens are out now."""
+        return self._borrowed
+
+    @property
+    def available_tokens(self) -> float:
+        """How many tokens could be had at once now."""
+        return max(0, self._total - self._borrowed)
+
+    def statistics(self) -> CapacityLimiterStatistics:
+        """A consistent snapshot."""
+        with self._lock:
+            return CapacityLimiterStatistics(self._borrowed, self._total, len(self._waiters))
+
+    async def acquire(self) -> None:
+        """Take a token, waiting for one if necessary. Cancelled while waiting: no token is kept."""
+        with self._lock:
+            if self._borrowed < self._total and not self._waiters:
+                self._borrowed += 1
+                return
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            with self._lock:
+                try:
+                    self._waiters.remove(waiter)
+                    granted = False
+                except ValueError:
+                    granted = True
+            if granted:
+                # The token was already on its way to this task: pass it on.
+                self.release()
+            raise
+
+    def acquire_nowait(self) -> bool:
+        """Take a token if one is free; returns whether it did."""
+        with self._lock:
+            if self._borrowed < self._total and not self._waiters:
+                self._borrowed += 1
+                return True
+            return False
+
+    def release(self) -> None:
+        """Give a token back. Any thread may call this.
+
+        :raises RuntimeError: no token is out.
+        """
+        with self._lock:
+            if self._borrowed == 0:
+                raise RuntimeError("release() without a token")
+            if not self._waiters or self._borrowed > self._total:
+                self._borrowed -= 1
+                return
+            waiter = self._waiters.popleft()  # it inherits the token
+        self._grant(waiter)
+
+    def _grant(self, waiter: asyncio.Future[None]) -> None:
+        try:
+            waiter.get_loop().call_soon_threadsafe(_set_granted, waiter)
+        except RuntimeError:
+            # The waiter's loop is closed: nobody will use the token.
+            self.release()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def _set_granted(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,274 @@
+"""The portal loop: where coroutines called from plain synchronous code run.
+
+One per process, in a daemon thread, started on first use and used for ever: HTTP clients and
+database engines made on it keep their connections from one call to the next. A forked child makes
+its own. At interpreter exit it is closed in order, within ``EXIT_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import Any
+
+from bridgekit.engine import process
+from bridgekit.engine.affinity import close_owned_threads
+from bridgekit.engine.context import ContextMerge
+from bridgekit.engine.lane import CURRENT_LANE, Lane
+from bridgekit.engine.resources import close_loop_resources, on_loop_close
+from bridgekit.engine.work import current_work
+from bridgekit.errors import PortalClosedError
+
+__all__ = ["EXIT_SECONDS", "PortalLoop", "call_on_loop", "portal_loop"]
+
+EXIT_SECONDS = 5.0
+_logger = logging.getLogger("bridgekit")
+
+
+class LoopCall:
+    """A coroutine wanted by a thread that no task is waiting for; runs in a task of its own."""
+
+    def __init__(self, func: Callable[[], Awaitable[Any]], loop: asyncio.AbstractEventLoop) -> None:
+        self._func: Callable[[], Awaitable[Any]] | None = func
+        self._loop = loop
+        self._lane = Lane(current_work())
+        self._context = copy_context()
+        self._context.run(CURRENT_LANE.set, self._lane)
+        self._before = self._context.copy()
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self._answered = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.daemon = threading.current_thread().daemon
+
+    def start(self) -> None:
+        """On the loop: begin."""
+        if self._answered:
+            return
+        self._task = self._loop.create_task(self._run(), context=self._context)
+        self._task.add_done_callback(self._task_ended)
+        if self._cancelled:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        func, self._func = self._func, None
+        assert func is not None
+        try:
+            result = await func()
+        except GeneratorExit:
+            self.fail(PortalClosedError("the event loop was closed during the call"))
+            raise
+        except BaseException as error:
+            self.fail(error)
+        else:
+            if not self._answered:
+                self._result = result
+                self._answer()
+        finally:
+            del func
+
+    def _answer(self) -> None:
+        self._answered = True
+        self._lane.answer()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error unless the call has been answered."""
+        if not self._answered:
+            self._func = None
+            self._error = error
+            self._answer()
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        # A task that was cancelled before its first step has run no code of _run.
+        self.fail(asyncio.CancelledError())
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def interrupt(self) -> None:
+        """On the calling thread: a signal handler raised; ask for the coroutine's end."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def wait(self) -> Any:
+        """On the calling thread: park until there is an answer."""
+        self._lane.park(self.interrupt)
+        ContextMerge().apply(self._before, self._context)
+        if self._error is not None:
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error
+        return self._result
+
+
+def call_on_loop(loop: asyncio.AbstractEventLoop, func: Callable[[], Awaitable[Any]]) -> Any:
+    """Run ``func()`` as a task of a loop that runs in another thread, and wait for it.
+
+    :raises PortalClosedError: the loop is closed.
+    """
+    call = LoopCall(func, loop)
+    del func
+    try:
+        loop.call_soon_threadsafe(call.start)
+    except RuntimeError as error:
+        call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
+    try:
+        return call.wait()
+    finally:
+        del call
+
+
+class PortalLoop:
+    """An event loop in a thread of its own.
+
+    Invariant: every accepted call is answered; what is still open when the loop ends is failed.
+    """
+
+    def __init__(
+        self,
+        name: str = "bridgekit-portal",
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._calls: set[LoopCall] = set()
+        self._open = True
+        self._quiet = threading.Condition(self._lock)
+        self.loop = (loop_factory or asyncio.new_event_loop)()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are accepted."""
+        return self._open
+
+    def call(self, func: Callable[[], Awaitable[Any]]) -> Any:
+        """Run ``func()`` as a task of this loop and wait for it on the calling thread.
+
+        :raises PortalClosedError: the portal is closed.
+        """
+        call = LoopCall(func, self.loop)
+        del func
+        with self._lock:
+            accepted = self._open
+            if accepted:
+                self._calls.add(call)
+                self.loop.call_soon_threadsafe(call.start)
+        if not accepted:
+            call.fail(PortalClosedError("the portal has been closed"))
+        try:
+            return call.wait()
+        finally:
+            with self._lock:
+                self._calls.discard(call)
+                if not self._calls:
+                    self._quiet.notify_all()
+            del call
+
+    def at_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Have ``callback()`` awaited on this loop when it closes. Any thread may call this."""
+
+        async def register() -> None:
+            on_loop_close(callback)
+
+        if threading.get_ident() == self._thread.ident:
+            on_loop_close(callback)
+        else:
+            self.call(register)
+
+    def wait_for_foreground_calls(self) -> None:
+        """Wait while calls of non-daemon threads are open: the interpreter would wait for them."""
+        with self._quiet:
+            while any(not call.daemon for call in self._calls):
+                self._quiet.wait(0.1)
+
+    def close(self, timeout: float = EXIT_SECONDS) -> bool:
+        """Cancel what is pending, close asynchronous generators and resources, end the thread.
+
+        Returns whether the thread has ended in time. Calling it again is harmless.
+        """
+        with self._lock:
+            begin, self._open = self._open, False
+            if begin:
+                self.loop.call_soon_threadsafe(self._begin_shutdown)
+        if threading.get_ident() != self._thread.ident:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _begin_shutdown(self) -> None:
+        self._shutdown_task = self.loop.create_task(self._shutdown())
+
+    async def _shutdown(self) -> None:
+        try:
+            pending = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            await close_loop_resources()
+            await self.loop.shutdown_asyncgens()
+        finally:
+            self.loop.stop()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            while True:
+                try:
+                    self.loop.run_forever()
+                except (KeyboardInterrupt, SystemExit):
+                    # A task of the user's raised it. The portal serves others too: go on.
+                    _logger.exception("a task on the portal loop raised an exit request")
+                    continue
+                if not self._open:
+                    break
+                _logger.error("the portal loop was stopped by its own code; it goes on")
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()
+            with self._lock:
+                self._open = False
+                left = list(self._calls)
+            for call in left:
+                call.fail(PortalClosedError("the portal was closed during the call"))
+
+
+_portal: PortalLoop | None = None
+_portal_lock = threading.Lock()
+
+
+def portal_loop() -> PortalLoop:
+    """The portal loop of this process; started if there is none."""
+    global _portal
+    portal = _portal
+    if portal is None or not portal.is_open:
+        with _portal_lock:
+            if _portal is None or not _portal.is_open:
+                _portal = PortalLoop()
+            portal = _portal
+    return portal
+
+
+def _forget_portal() -> None:
+    global _portal, _portal_lock
+    _portal = None
+    _portal_lock = threading.Lock()
+
+
+def _close_at_exit() -> None:
+    portal = _portal
+    if portal is not None and portal.is_open:
+        portal.wait_for_foreground_calls()
+        if not portal.close():
+            _logger.warning("the portal loop did not end within %s seconds", EXIT_SECONDS)
+    close_owned_threads()
+
+
+process.after_fork(_forget_portal)
+process.at_exit(_close_at_exit)
