@@ -5,11 +5,10 @@ from flask import Flask, current_app
 
 from ordertrack.clients import get_carriers, get_pricing, get_summary
 from ordertrack.database import get_database, get_session
-from ordertrack.jobs.nightly import run_nightly, summarise_all
+from ordertrack.jobs.nightly import run_nightly
 from ordertrack.ratelimit import RateLimiter
 from ordertrack.repositories import CustomerRepository
 from ordertrack.seed import seed_database
-from ordertrack.services.accounts import AccountService
 from ordertrack.services.reports import ReportService
 
 
@@ -35,26 +34,12 @@ def register_commands(app: Flask) -> None:
         session.commit()
         click.echo("sample data written")
 
-    @app.cli.command("create-admin")
-    @click.argument("email")
-    @click.password_option()
-    def create_admin(email, password):
-        """Add an administrator."""
-        accounts = AccountService(get_session(), current_app.config["PASSWORD_METHOD"])
-        user = accounts.create(email, "Administrator", password, role="admin")
-        click.echo(f"user {user.id} created")
-
     @app.cli.command("nightly")
-    @click.option("--only-new", is_flag=True, help="Only customers without a summary.")
-    def nightly(only_new):
+    def nightly():
         """Refresh tracking and summarise the customers."""
-        session = get_session()
         limiter = RateLimiter(current_app.config["SUMMARY_PER_MINUTE"])
-        if only_new:
-            result = summarise_all(session, get_summary(), limiter, only_new=True)
-        else:
-            data_dir = current_app.config["DATA_DIR"]
-            result = run_nightly(session, get_carriers(), get_summary(), limiter, data_dir)
+        data_dir = current_app.config["DATA_DIR"]
+        result = run_nightly(get_session(), get_carriers(), get_summary(), limiter, data_dir)
         click.echo(f"{result['summarised']} of {result['customers']} customers summarised")
 
     @app.cli.command("export-orders")

@@ -110,10 +110,6 @@ class Order(Base):
         back_populates="order", order_by="OrderEvent.id", cascade="all, delete-orphan"
     )
 
-    @property
-    def is_open(self) -> bool:
-        return self.status in ("draft", "placed", "shipped")
-
     def to_dict(self) -> dict:
         return {
             "id": self.id,

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,6 @@ import requests
 from ordertrack import create_app
 from ordertrack.clients.pricing import exchange_rate
 from ordertrack.database import get_session
-from ordertrack.seed import seed_database
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PASSWORD_METHOD = "pbkdf2:sha256:1"
@@ -50,8 +50,25 @@ def control(upstreams):
     control.set(reset=True)
 
 
+@pytest.fixture(scope="session")
+def seeded_file(tmp_path_factory):
+    """A database file with the sample data, made once by the application's own commands."""
+    folder = tmp_path_factory.mktemp("seeded")
+    settings = {
+        "DATABASE_URL": f"sqlite:///{folder}/seeded.db",
+        "DATA_DIR": str(folder),
+        "PASSWORD_METHOD": PASSWORD_METHOD,
+    }
+    runner = create_app(settings).test_cli_runner()
+    assert runner.invoke(args=["init-db"]).exit_code == 0
+    assert runner.invoke(args=["seed"]).exit_code == 0
+    return folder / "seeded.db"
+
+
 @pytest.fixture
-def settings(upstreams, tmp_path):
+def settings(upstreams, tmp_path, seeded_file):
+    """Each test has its own copy of the sample database, and its own folders."""
+    shutil.copyfile(seeded_file, tmp_path / "test.db")
     return {
         "TESTING": True,
         "SECRET_KEY": "test",
@@ -68,19 +85,12 @@ def settings(upstreams, tmp_path):
 
 @pytest.fixture
 def app(settings):
-    """An application with sample data in a database of its own."""
     app = create_app(settings)
-    database = app.extensions["database"]
-    database.create_all()
-    with app.app_context():
-        session = get_session()
-        seed_database(session, PASSWORD_METHOD)
-        session.commit()
     yield app
     app.extensions["notifier"].wait()
     app.extensions["pricing"].close()
     app.extensions["carriers"].close()
-    database.dispose()
+    app.extensions["database"].dispose()
     exchange_rate.cache_clear()
 
 

@@ -81,9 +81,6 @@ class CarrierClient:
         body = {"tracking_number": tracking_number}
         return self._request("POST", f"{carrier}/pickups", json=body).json()["pickup"]
 
-    def cancel(self, carrier: str, tracking_number: str) -> None:
-        self._request("DELETE", f"{carrier}/shipments/{tracking_number}")
-
     def tracking(self, carrier: str, tracking_number: str, page: int = 1) -> list[str]:
         """All events of a parcel, oldest first; the service hands them out in pages."""
         path = f"{carrier}/tracking/{tracking_number}"

@@ -48,18 +48,15 @@ def summarise_customer(
     return False
 
 
-def summarise_all(
-    session: Session, client: SummaryClient, limiter: RateLimiter, only_new: bool = False
-) -> dict:
+def summarise_all(session: Session, client: SummaryClient, limiter: RateLimiter) -> dict:
     """Summaries are committed one by one: a run that breaks off is not lost."""
-    customers = CustomerRepository(session)
-    todo = customers.without_summary() if only_new else customers.all()
+    customers = CustomerRepository(session).all()
     done = 0
-    for customer in todo:
+    for customer in customers:
         if summarise_customer(customer, client, limiter):
             done += 1
         session.commit()
-    return {"customers": len(todo), "summarised": done}
+    return {"customers": len(customers), "summarised": done}
 
 
 def refresh_tracking(session: Session, carriers: CarrierClient, data_dir: str) -> dict:

@@ -9,9 +9,7 @@ class CatalogRepository:
         self.session = session
 
     def product(self, sku: str) -> Product | None:
-        return self.session.execute(
-            select(Product).where(Product.sku == sku)
-        ).scalar_one_or_none()
+        return self.session.execute(select(Product).where(Product.sku == sku)).scalar_one_or_none()
 
     def products(self, skus=None) -> list[Product]:
         query = select(Product).order_by(Product.sku)

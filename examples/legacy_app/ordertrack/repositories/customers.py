@@ -26,14 +26,6 @@ class CustomerRepository:
             .all()
         )
 
-    def without_summary(self) -> list[Customer]:
-        return (
-            self.session.query(Customer)
-            .filter(Customer.summarised_at.is_(None))
-            .order_by(Customer.id)
-            .all()
-        )
-
     def has_orders(self, customer: Customer) -> bool:
         return self.session.query(Order).filter(Order.customer_id == customer.id).count() > 0
 

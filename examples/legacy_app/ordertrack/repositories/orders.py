@@ -16,9 +16,6 @@ class OrderRepository:
         options = [joinedload(Order.customer), selectinload(Order.lines)]
         return self.session.get(Order, order_id, options=options)
 
-    def by_number(self, number: str) -> Order | None:
-        return self.session.scalars(select(Order).where(Order.number == number)).first()
-
     def search(self, status=None, customer_id=None, text=None, limit=20, offset=0):
         """Newest first; returns the page and the number of all matches."""
         query = select(Order)
@@ -95,12 +92,5 @@ class OrderRepository:
         self.session.add(event)
         return event
 
-    def delete(self, order: Order) -> None:
-        self.session.delete(order)
-        self.session.flush()
-
     def shipment(self, shipment_id: int) -> Shipment | None:
         return self.session.get(Shipment, shipment_id)
-
-    def shipment_by_tracking(self, tracking_number: str) -> Shipment | None:
-        return self.session.query(Shipment).filter_by(tracking_number=tracking_number).first()

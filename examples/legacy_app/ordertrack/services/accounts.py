@@ -38,11 +38,3 @@ class AccountService:
         self.users.add(user)
         self.session.commit()
         return user
-
-    def change_password(self, user: User, old: str, new: str) -> None:
-        if not check_password_hash(user.password_hash, old):
-            raise ValidationError("the old password is wrong", "old")
-        if len(new) < MIN_PASSWORD:
-            raise ValidationError("password too short", "new")
-        user.password_hash = generate_password_hash(new, method=self.method)
-        self.session.commit()

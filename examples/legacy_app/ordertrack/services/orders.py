@@ -84,17 +84,6 @@ class OrderService:
             weight_grams=product.weight_grams,
         )
 
-    def change_carrier(self, order_id: int, carrier: str) -> Order:
-        order = self.get(order_id)
-        if carrier not in CARRIERS:
-            raise ValidationError(f"unknown carrier: {carrier}", "carrier")
-        if order.status not in ("draft", "placed"):
-            raise Conflict(f"{order.number} is already {order.status}")
-        order.carrier = carrier
-        self.orders.add_event(order, "carrier", carrier)
-        self.session.commit()
-        return order
-
     def cancel(self, order_id: int, reason: str = "") -> Order:
         order = self.get(order_id)
         if order.status not in ("draft", "placed"):
@@ -103,13 +92,6 @@ class OrderService:
         self.orders.add_event(order, "cancelled", reason)
         self.session.commit()
         return order
-
-    def delete(self, order_id: int) -> None:
-        order = self.get(order_id)
-        if order.is_open:
-            raise Conflict(f"{order.number} is still open")
-        self.orders.delete(order)
-        self.session.commit()
 
     def history(self, order_id: int) -> list[dict]:
         order = self.get(order_id)

@@ -56,19 +56,6 @@ class ShippingService:
         self.session.commit()
         return shipment
 
-    def recall(self, shipment_id: int) -> Order:
-        """Take a parcel back; the order may be shipped again."""
-        shipment = self.shipment(shipment_id)
-        order = shipment.order
-        if order.status != "shipped":
-            raise Conflict(f"{order.number} is {order.status}")
-        self.client.cancel(shipment.carrier, shipment.tracking_number)
-        self.session.delete(shipment)
-        order.status = "placed"
-        self.orders.add_event(order, "recalled", shipment.tracking_number)
-        self.session.commit()
-        return order
-
     def shipment(self, shipment_id: int) -> Shipment:
         shipment = self.orders.shipment(shipment_id)
         if shipment is None:

@@ -1,6 +1,15 @@
 """What only administrators may do."""
 
-from flask import Blueprint, current_app, flash, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 
 from ordertrack.clients import get_carriers, get_pricing, get_summary
 from ordertrack.database import get_session

@@ -11,7 +11,7 @@ from ordertrack.security import login_required, role_required
 from ordertrack.services.catalog import CatalogService
 from ordertrack.services.orders import OrderService
 from ordertrack.services.quotes import QuoteService
-from ordertrack.services.shipping import ShippingService, compare_rates
+from ordertrack.services.shipping import ShippingService
 from ordertrack.views.forms import int_arg, json_body, required
 
 bp = Blueprint("api", __name__)
@@ -67,21 +67,6 @@ def get_order(order_id):
     return jsonify(OrderService(get_session()).detail(order_id))
 
 
-@bp.patch("/orders/<int:order_id>")
-@login_required
-def change_order(order_id):
-    data = json_body()
-    order = OrderService(get_session()).change_carrier(order_id, required(data, "carrier"))
-    return jsonify(order.to_dict())
-
-
-@bp.delete("/orders/<int:order_id>")
-@role_required("admin")
-def delete_order(order_id):
-    OrderService(get_session()).delete(order_id)
-    return "", 204
-
-
 @bp.get("/orders/<int:order_id>/quote")
 def order_quote(order_id):
     service = QuoteService(get_session(), get_pricing(), get_carriers())
@@ -114,15 +99,6 @@ def ship_order(order_id):
     return jsonify(shipment.to_dict()), 201
 
 
-@bp.get("/rates")
-def rates():
-    weight = int_arg("weight_grams", 0)
-    if weight <= 0:
-        raise ValidationError("weight_grams must be positive", "weight_grams")
-    country = request.args.get("country", "DE")
-    return jsonify(rates=compare_rates(get_carriers(), weight, country))
-
-
 @bp.get("/shipments/<int:shipment_id>")
 def get_shipment(shipment_id):
     shipment = shipping_service().shipment(shipment_id)
@@ -134,12 +110,6 @@ def get_shipment(shipment_id):
 @bp.get("/shipments/<int:shipment_id>/tracking")
 def track_shipment(shipment_id):
     return jsonify(shipping_service().track(shipment_id))
-
-
-@bp.delete("/shipments/<int:shipment_id>")
-@login_required
-def recall_shipment(shipment_id):
-    return jsonify(shipping_service().recall(shipment_id).to_dict())
 
 
 @bp.post("/shipments/<int:shipment_id>/proof")
@@ -181,9 +151,7 @@ def create_customer():
     email = required(data, "email").lower()
     if customers.by_email(email) is not None:
         raise Conflict(f"{email} is known")
-    customer = Customer(
-        name=required(data, "name"), email=email, country=data.get("country", "DE")
-    )
+    customer = Customer(name=required(data, "name"), email=email, country=data.get("country", "DE"))
     customers.add(customer)
     session.commit()
     return jsonify(customer.to_dict()), 201

@@ -1,10 +1,9 @@
 """Logging in and out."""
 
-from flask import Blueprint, current_app, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 
 from ordertrack.database import get_session
-from ordertrack.errors import ValidationError
-from ordertrack.security import log_in, log_out, login_required
+from ordertrack.security import log_in, log_out
 from ordertrack.services.accounts import AccountService
 
 bp = Blueprint("auth", __name__)
@@ -39,18 +38,3 @@ def login():
 def logout():
     log_out()
     return redirect(url_for("auth.login"))
-
-
-@bp.route("/password", methods=["GET", "POST"])
-@login_required
-def password():
-    if request.method == "POST":
-        form = request.form
-        try:
-            account_service().change_password(g.user, form["old"], form["new"])
-        except ValidationError as error:
-            flash(error.message, "error")
-            return render_template("password.html"), 400
-        flash("Password changed.", "info")
-        return redirect(url_for("web.dashboard"))
-    return render_template("password.html")

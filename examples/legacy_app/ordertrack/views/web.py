@@ -76,14 +76,6 @@ def new_order():
     return render_template("order_form.html", customers=customers, products=products)
 
 
-@bp.post("/orders/<int:order_id>/cancel")
-@login_required
-def cancel(order_id):
-    order = OrderService(get_session()).cancel(order_id, request.form.get("reason", ""))
-    flash(f"{order.number} cancelled.", "info")
-    return redirect(url_for("web.order_detail", order_id=order_id))
-
-
 @bp.get("/shipments/<int:shipment_id>/label")
 @login_required
 def label(shipment_id):
