@@ -1,0 +1,201 @@
+"""The fast pool of the asynchronous face: aiohttp's connector and parser.
+
+The HTTP libraries' own asynchronous pools slow down quadratically with the requests in flight;
+aiohttp's does not. Limits, stated: connections in use unlimited, idle ones kept until the server
+closes them, no timeout but those given (connect, read between two bytes), header lines up to
+64 KiB like `http.client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
+from typing import Any
+
+from .binding import Binding
+from .pools import Pool, PoolOptions, tag
+from .wire import Incoming, Outgoing, async_body_chunks
+
+try:
+    import aiohttp
+    from yarl import URL
+except ImportError:  # the libraries' own transports are the fallback
+    AVAILABLE = False
+else:
+    AVAILABLE = True
+
+_LINE = 65536
+_LARGE = 1 << 18
+
+
+@lru_cache(maxsize=256)
+def _timeout(connect: float | None, read: float | None) -> Any:
+    return aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect, sock_read=read)
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> Any:
+    return URL(text, encoded=True)
+
+
+def can_send(outgoing: Outgoing) -> bool:
+    """Tell whether aiohttp can put this request on the wire byte for byte.
+
+    It encodes header values as UTF-8, so anything but ASCII goes through the other pool.
+    """
+    return all(value.isascii() for _, value in outgoing.headers)
+
+
+class AiohttpPool(Pool):
+    """Connections of one loop. Used from that loop's thread only."""
+
+    def __init__(self, binding: Binding, options: PoolOptions) -> None:
+        super().__init__()
+        self._binding = binding
+        self._loop = asyncio.get_running_loop()
+        local = (options.source_address, 0) if options.source_address else None
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=0,
+            ssl=options.context,
+            keepalive_timeout=None,
+            local_addr=local,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            max_line_size=_LINE,
+            max_field_size=_LINE,
+        )
+
+    async def exchange(self, outgoing: Outgoing) -> Incoming:
+        """Send and await the head of the response. Raises the mapped exceptions."""
+        headers = {name.decode("latin-1"): value.decode("ascii") for name, value in outgoing.headers}
+        body = outgoing.body
+        chunked: bool | None = None
+        if isinstance(body, str):
+            body = body.encode("utf-8")
+        if body is not None and (not isinstance(body, bytes) or len(body) > _LARGE):
+            body = async_body_chunks(body)
+            if "Transfer-Encoding" in headers:
+                del headers["Transfer-Encoding"]  # aiohttp writes it
+                chunked = True
+        self.enter()
+        try:
+            response = await self._session.request(
+                outgoing.method,
+                _url(outgoing.url),
+                headers=headers,
+                data=body,
+                chunked=chunked,
+                allow_redirects=False,
+                timeout=_timeout(outgoing.connect, outgoing.read),
+            )
+        except BaseException as error:
+            await self._left()
+            mapped = self._map(error, outgoing.request, in_body=False)
+            if mapped is None:
+                raise
+            raise mapped from error
+        version = response.version
+        return Incoming(
+            response.status,
+            response.reason or "",
+            list(response.raw_headers),
+            "HTTP/1.1" if version is None else f"HTTP/{version.major}.{version.minor}",
+            astream=self._stream(response, outgoing),
+            aread=lambda: self._read(response, outgoing),
+            aclose=lambda: self._finish(response),
+            abandon=lambda: self._abandon(response),
+        )
+
+    def _map(self, error: BaseException, request: Any, *, in_body: bool) -> Any:
+        errors = self._binding.errors
+        if isinstance(error, aiohttp.ClientSSLError):
+            return tag(errors.SSLError(error, request=request), "other")
+        if in_body:
+            if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
+                return errors.ConnectionError(error, request=request)
+            if isinstance(error, (aiohttp.ClientError, OSError)):
+                return errors.ChunkedEncodingError(error, request=request)
+            return None
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return tag(errors.ConnectTimeout(error, request=request), "connect")
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return tag(errors.ReadTimeout(error, request=request), "read")
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return tag(errors.ConnectionError(error, request=request), "connect")
+        if isinstance(error, aiohttp.InvalidURL):
+            return errors.InvalidURL(error, request=request)
+        if isinstance(error, (aiohttp.ClientError, aiohttp.http.HttpProcessingError)):
+            return tag(errors.ConnectionError(error, request=request), "read")
+        if isinstance(error, errors.RequestException):
+            return None
+        if isinstance(error, OSError):
+            return tag(errors.ConnectionError(error, request=request), "read")
+        return None
+
+    async def _read(self, response: Any, outgoing: Outgoing) -> bytes:
+        try:
+            return await response.read()  # type: ignore[no-any-return]
+        except Exception as error:
+            mapped = self._map(error, outgoing.request, in_body=True)
+            if mapped is None:
+                raise
+            raise mapped from error
+
+    def _stream(self, response: Any, outgoing: Outgoing) -> Callable[[], AsyncIterator[bytes]]:
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                async for chunk in response.content.iter_any():
+                    yield chunk
+            except Exception as error:
+                mapped = self._map(error, outgoing.request, in_body=True)
+                if mapped is None:
+                    raise
+                raise mapped from error
+
+        return chunks
+
+    async def _finish(self, response: Any) -> None:
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+        await self._left()
+
+    def _abandon(self, response: Any) -> None:
+        if self._loop.is_closed():
+            return
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            response.close()
+        else:
+            self._loop.call_soon_threadsafe(response.close)
+        self.leave()
+
+    async def _left(self) -> None:
+        if self.leave():
+            await self._session.close()
+
+    async def aclose(self) -> None:
+        """Close idle connections now and the others when their responses end."""
+        if self.retire():
+            await self._session.close()
+
+    def discard(self) -> None:
+        """Close without awaiting, from any thread: the owner was collected."""
+        session, loop = self._session, self._loop
+        if session.closed:
+            return
+        if loop.is_closed():
+            session.detach()
+            return
+        loop.call_soon_threadsafe(lambda: loop.create_task(session.close()))

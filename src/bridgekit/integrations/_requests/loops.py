@@ -1,0 +1,98 @@
+"""Resources that live as long as an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+def current_loop() -> Any:
+    """Return the object that stands for the running loop: asyncio's loop or trio's token.
+
+    Raises RuntimeError when none runs in this thread.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules.get("trio")
+        if trio is not None:
+            try:
+                return trio.lowlevel.current_trio_token()
+            except RuntimeError:
+                pass
+        raise RuntimeError("no event loop is running in this thread") from None
+
+
+class Closeable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class _Guard:
+    """Closes what was registered for one loop when that loop shuts down."""
+
+    def __init__(self) -> None:
+        self.members: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.generator = self._run()
+
+    async def _run(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            for member in list(self.members):
+                await member.aclose()
+
+
+_guards: MutableMapping[Any, _Guard] = weakref.WeakKeyDictionary()
+
+
+async def close_with_loop(resource: Closeable) -> None:
+    """Have *resource* closed when the running asyncio loop shuts down; nothing under trio.
+
+    A suspended asynchronous generator is what a loop lets run to its end before it is closed
+    (`loop.shutdown_asyncgens`, called by `asyncio.run`, by ASGI servers and by test runners).
+    The resource is held weakly.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    guard = _guards.get(loop)
+    if guard is None:
+        guard = _guards[loop] = _Guard()
+        await anext(guard.generator)
+    guard.members.add(resource)
+
+
+class PerLoop(Generic[T]):
+    """One value for each running loop. Loops are not kept alive beyond their closing.
+
+    Used from the loops' own threads; each touches its own entry only, and entries of closed loops
+    are dropped when a new one is added.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: weakref.WeakKeyDictionary[Any, T] = weakref.WeakKeyDictionary()
+
+    def get(self) -> T:
+        """Return the value of the running loop, made on first use. Raises RuntimeError."""
+        loop = current_loop()
+        value = self._values.get(loop)
+        if value is None:
+            for known in list(self._values):
+                if getattr(known, "is_closed", bool)():
+                    self._values.pop(known, None)
+            value = self._values[loop] = self._make()
+        return value
+
+    def pop(self) -> T | None:
+        """Forget the value of the running loop and return it."""
+        return self._values.pop(current_loop(), None)
+
+    def items(self) -> list[tuple[Any, T]]:
+        return list(self._values.items())

@@ -1,0 +1,105 @@
+"""The two mappings of requests' public API: case-insensitive headers and status-code names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, TypeVar, overload
+
+_T = TypeVar("_T")
+
+
+class CaseInsensitiveDict(MutableMapping[str, Any]):
+    """A mapping of header names to values that ignores case but remembers it.
+
+    The case of the last assignment of a key is kept and is what goes over the wire. Not
+    synchronised: a session's headers are to be changed by one thread at a time.
+    """
+
+    __slots__ = ("__weakref__", "_store")
+
+    def __init__(
+        self, data: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None, **kwargs: Any
+    ) -> None:
+        self._store: dict[str, tuple[str, Any]] = {}
+        if isinstance(data, CaseInsensitiveDict):
+            self._store.update(data._store)
+            data = None
+        self.update({} if data is None else data, **kwargs)
+
+    @classmethod
+    def from_wire(cls, pairs: Iterable[tuple[bytes, bytes]]) -> CaseInsensitiveDict:
+        """Build response headers: bytes are latin-1, repeated names are joined with ``", "``."""
+        self = cls.__new__(cls)
+        store: dict[str, tuple[str, Any]] = {}
+        for raw_name, raw_value in pairs:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            key = name.lower()
+            known = store.get(key)
+            store[key] = (name, value) if known is None else (known[0], f"{known[1]}, {value}")
+        self._store = store
+        return self
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._store[key.lower()] = (key, value)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._store[key.lower()][1]
+
+    def __delitem__(self, key: str) -> None:
+        del self._store[key.lower()]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._store
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._store.values())
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def lower_items(self) -> Iterator[tuple[str, Any]]:
+        """Iterate over (lower-cased name, value)."""
+        return ((key, pair[1]) for key, pair in self._store.items())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.lower_items()) == dict(CaseInsensitiveDict(other).lower_items())
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as in requests
+
+    def copy(self) -> CaseInsensitiveDict:
+        return CaseInsensitiveDict(self)
+
+    def __repr__(self) -> str:
+        return str(dict(self.items()))
+
+    def __getstate__(self) -> dict[str, tuple[str, Any]]:
+        return self._store
+
+    def __setstate__(self, state: dict[str, tuple[str, Any]]) -> None:
+        self._store = state
+
+
+class LookupDict(dict[str, Any]):
+    """Names looked up as attributes or keys; an unknown key gives None, as in requests."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+        super().__init__()
+
+    def __repr__(self) -> str:
+        return f"<lookup '{self.name}'>"
+
+    def __getattr__(self, key: str) -> Any:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
+
+    def __getitem__(self, key: str) -> Any:
+        return self.__dict__.get(key, None)
+
+    @overload
+    def get(self, key: str, default: None = None, /) -> Any | None: ...
+    @overload
+    def get(self, key: str, default: _T, /) -> Any | _T: ...
+    def get(self, key: str, default: Any = None, /) -> Any:
+        return self.__dict__.get(key, default)

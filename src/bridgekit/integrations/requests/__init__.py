@@ -1,0 +1,135 @@
+"""requests' interface and behaviour over httpx, in both colours.
+
+``from bridgekit.integrations import requests`` replaces ``import requests`` without a change of
+behaviour; afterwards single calls are flipped to the asynchronous face, which has the same rules::
+
+    requests.get(url, timeout=3)                  # synchronous
+    await requests.aio.get(url, timeout=3)        # the same in async code
+    session.get(url); await session.aio.get(url)  # both colours of one session
+    async with requests.async_client().stream("GET", url) as response: ...
+
+Everything raises the tree of `exceptions`, whose classes are requests' and, where a counterpart
+exists, also httpx's. The synchronous face uses httpx's transport, the asynchronous one aiohttp's
+connector when it is installed, and httpx's transport otherwise, for proxies, for header values that
+are not ASCII, and under trio.
+
+Limits, stated: no default timeout; connections in use are not limited, idle ones to 100 an adapter
+(synchronous) or until the server closes them (asynchronous); at most 30 redirects.
+
+Differences that can be seen, on purpose:
+
+- ``User-Agent`` is ``bridgekit-requests/1``.
+- Error messages of the network (``str(error)``) are the library's, not urllib3's.
+- Pieces of a chunked body may be smaller than urllib3's; never larger than asked for.
+- `async_client` and `aio` reuse connections between calls; the synchronous module functions open
+  one for each call, as requests does.
+
+What has no equivalent raises NotImplementedError and says what to use: `HTTPAdapter` subclasses that
+build urllib3 pools or use the response in `send` under the asynchronous face, ``pool_block=True``,
+other pool options than ``ssl_context``, ``source_address`` and ``socket_options``, synchronous
+adapters and overridden `Session.request`/`Session.send` under the asynchronous face, `event_hooks`
+and `base_url`, `Session.resolve_redirects`. Reading the body of a streamed asynchronous response
+without ``await`` raises RuntimeError. `requests.utils`, `requests.packages` and `requests.compat` do
+not exist here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._requests.status_codes import codes
+from . import adapters, auth, cookies, exceptions, models, sessions, status_codes, structures
+from ._bound import (
+    AsyncClient,
+    PreparedRequest,
+    Request,
+    Response,
+    Session,
+    aio,
+    async_client,
+    request,
+)
+from .exceptions import (
+    ConnectionError,
+    ConnectTimeout,
+    FileModeWarning,
+    HTTPError,
+    JSONDecodeError,
+    ReadTimeout,
+    RequestException,
+    Timeout,
+    TooManyRedirects,
+    URLRequired,
+)
+
+__all__ = [
+    "AsyncClient",
+    "ConnectTimeout",
+    "ConnectionError",
+    "FileModeWarning",
+    "HTTPError",
+    "JSONDecodeError",
+    "PreparedRequest",
+    "ReadTimeout",
+    "Request",
+    "RequestException",
+    "Response",
+    "Session",
+    "Timeout",
+    "TooManyRedirects",
+    "URLRequired",
+    "adapters",
+    "aio",
+    "async_client",
+    "auth",
+    "codes",
+    "cookies",
+    "delete",
+    "exceptions",
+    "get",
+    "head",
+    "models",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "session",
+    "sessions",
+    "status_codes",
+    "structures",
+]
+
+
+def session() -> Session:
+    """Return a new Session."""
+    return Session()
+
+
+def get(url: Any, params: Any = None, **kwargs: Any) -> Response:
+    return request("GET", url, params=params, **kwargs)
+
+
+def options(url: Any, **kwargs: Any) -> Response:
+    return request("OPTIONS", url, **kwargs)
+
+
+def head(url: Any, **kwargs: Any) -> Response:
+    kwargs.setdefault("allow_redirects", False)
+    return request("HEAD", url, **kwargs)
+
+
+def post(url: Any, data: Any = None, json: Any = None, **kwargs: Any) -> Response:
+    return request("POST", url, data=data, json=json, **kwargs)
+
+
+def put(url: Any, data: Any = None, **kwargs: Any) -> Response:
+    return request("PUT", url, data=data, **kwargs)
+
+
+def patch(url: Any, data: Any = None, **kwargs: Any) -> Response:
+    return request("PATCH", url, data=data, **kwargs)
+
+
+def delete(url: Any, **kwargs: Any) -> Response:
+    return request("DELETE", url, **kwargs)
