@@ -12,8 +12,8 @@ class OrderRepository:
         return self.session.get(Order, order_id)
 
     def get_for_quote(self, order_id: int) -> Order | None:
-        """The order with its customer and lines, in two reads."""
-        options = [joinedload(Order.customer), selectinload(Order.lines)]
+        """The order with its customer and lines, in one read."""
+        options = [joinedload(Order.customer), joinedload(Order.lines)]
         return self.session.get(Order, order_id, options=options)
 
     def search(self, status=None, customer_id=None, text=None, limit=20, offset=0):
