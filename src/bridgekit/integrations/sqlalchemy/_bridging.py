@@ -22,7 +22,8 @@ from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 
-from ._interim import async_to_sync
+from bridgekit.adapters.calls import async_to_sync
+from bridgekit.errors import LoopThreadError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +36,7 @@ _REMEDY = (
 )
 
 
-class SyncCallOnLoopError(MissingGreenlet):
+class SyncCallOnLoopError(MissingGreenlet, LoopThreadError):
     """A synchronous database operation was started on a thread that is running an event loop.
 
     ``what`` names the operation: the attribute whose load was triggered (``Order.items``), the
@@ -99,15 +100,15 @@ async def _consume(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-_await_on_loop: Callable[[Awaitable[Any]], Any] = async_to_sync(_consume)
+await_on_loop: Callable[[Awaitable[Any]], Any] = async_to_sync(_consume)
 _spawn_on_loop: Callable[..., Any] = async_to_sync(greenlet_spawn)
 
 
 def drive(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run ``fn`` in this thread, and each awaitable that it hands to ``await_()`` on the loop.
 
-    Only for a thread without a running loop. Context variables set by ``fn`` stay set: the
-    greenlet shares the context of its caller.
+    Only for a thread without a running loop. The greenlet shares the context variables of its
+    caller.
     """
     if in_greenlet():
         return fn(*args, **kwargs)
@@ -115,7 +116,7 @@ def drive(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     result = child.switch(*args, **kwargs)
     while not child.dead:
         try:
-            value = _await_on_loop(result)
+            value = await_on_loop(result)
         except BaseException:
             # Into the function, which has its own handling of a failed await.
             result = child.throw(*sys.exc_info())

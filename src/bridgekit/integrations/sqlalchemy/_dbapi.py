@@ -10,7 +10,7 @@ other engine is touched.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from typing import Any
 
@@ -24,11 +24,11 @@ _NEVER_WAITS = frozenset({"terminate"})
 _FETCHES = frozenset({"fetchone", "fetchmany", "fetchall"})
 
 
-def two_coloured(connection: Any) -> Any:
+def two_coloured(adapter: Any) -> Any:
     """Give a DB-API adapter of an asyncio driver its two-coloured class, and return it."""
-    kind: Hashable = type(connection)
-    connection.__class__ = _twin(kind)
-    return connection
+    kind: Any = type(adapter)
+    adapter.__class__ = _twin(kind)
+    return adapter
 
 
 @cache

@@ -8,7 +8,9 @@ wakes a waiting task and the other way round.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -27,13 +29,18 @@ from sqlalchemy.pool import (
     QueuePool,
     StaticPool,
 )
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.queue import Empty, Full, QueueCommon
+
+from bridgekit.engine.resources import on_loop_close
 
 from ._bridging import drive, on_loop, refuse_on_loop
 from ._dbapi import two_coloured
 
 T = TypeVar("T")
+
+#: Where a pool's record keeps a weak reference to the loop that opened its connection.
+_LOOP = "bridgekit_loop"
 
 
 class SharedQueue(QueueCommon[T], Generic[T]):
@@ -88,18 +95,39 @@ class SharedQueue(QueueCommon[T], Generic[T]):
         with self._guard:
             if self._items or not block:
                 return self._take()
-            taker: Future[T] = Future()
-            self._takers.append(taker)
+            taker = self._stand_in_line()
+        if on_loop():
+            return await_only(self._wait(taker, timeout))
         try:
-            if on_loop():
-                return await_only(_outcome(taker, timeout))
             return taker.result(timeout)
-        except (TimeoutError, FutureTimeout):
+        except BaseException as error:
             self._withdraw(taker)
-            raise Empty from None
-        except BaseException:
-            self._withdraw(taker)
+            if isinstance(error, FutureTimeout):
+                raise Empty from None
             raise
+
+    async def get_async(self, timeout: float | None = None) -> T:
+        """``get`` for a coroutine, on any loop."""
+        with self._guard:
+            if self._items:
+                return self._take()
+            taker = self._stand_in_line()
+        return await self._wait(taker, timeout)
+
+    async def _wait(self, taker: Future[T], timeout: float | None) -> T:
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(taker)
+        except BaseException as error:
+            self._withdraw(taker)
+            if isinstance(error, TimeoutError):
+                raise Empty from None
+            raise
+
+    def _stand_in_line(self) -> Future[T]:
+        taker: Future[T] = Future()
+        self._takers.append(taker)
+        return taker
 
     def _take(self) -> T:
         if not self._items:
@@ -117,13 +145,11 @@ class SharedQueue(QueueCommon[T], Generic[T]):
             self.put_nowait(taker.result())
 
 
-async def _outcome(taker: Future[T], timeout: float | None) -> T:
-    async with asyncio.timeout(timeout):
-        return await asyncio.wrap_future(taker)
-
-
 class SharedLock:
-    """A mutual exclusion that a thread may hold while a task waits for it, and the reverse."""
+    """A mutual exclusion between threads and tasks of any loops; not reentrant.
+
+    ``with`` is for threads and for greenlets of SQLAlchemy's, ``async with`` for coroutines.
+    """
 
     def __init__(self) -> None:
         self._token: SharedQueue[None] = SharedQueue(1)
@@ -132,6 +158,17 @@ class SharedLock:
     def __enter__(self) -> bool:
         self._token.get()
         return True
+
+    async def __aenter__(self) -> None:
+        await self._token.get_async()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._token.put_nowait(None)
 
     def __exit__(
         self,
@@ -171,6 +208,38 @@ class TwoColourQueuePool(TwoColourPool, AsyncAdaptedQueuePool):
 
     _sqla_logger_namespace = "sqlalchemy.pool.impl.AsyncAdaptedQueuePool"
     _queue_class: type[QueueCommon[ConnectionPoolEntry]] = SharedQueue
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._closing_with: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        record = super()._create_connection()
+        loop = record.info[_LOOP]()
+        if loop not in self._closing_with:
+            await_only(self._close_with_loop())
+            self._closing_with.add(loop)
+        return record
+
+    async def _close_with_loop(self) -> None:
+        on_loop_close(functools.partial(_close_idle, weakref.ref(self)))
+
+    def close_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the idle connections that were opened on ``loop``; the pool stays usable."""
+        idle: list[ConnectionPoolEntry] = []
+        try:
+            while True:
+                idle.append(self._pool.get_nowait())
+        except Empty:
+            pass
+        for record in idle:
+            opened_on = record.info.get(_LOOP)
+            try:
+                if opened_on is not None and opened_on() is loop:
+                    # The record opens another connection when it is next taken.
+                    record.close()
+            finally:
+                self._pool.put(record, False)
 
 
 class TwoColourNullPool(TwoColourPool, NullPool):
@@ -217,10 +286,25 @@ _COUNTERPARTS: dict[type[Pool], type[Pool]] = {
 }
 
 
+async def _close_idle(reference: weakref.ref[TwoColourQueuePool]) -> None:
+    pool = reference()
+    if pool is not None:
+        await greenlet_spawn(pool.close_idle, asyncio.get_running_loop())
+
+
 def _adopt(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
     if not isinstance(dbapi_connection, AdaptedConnection):
         raise ArgumentError(
             f"the engine's creator made {dbapi_connection!r}, a connection of a synchronous "
             "driver; pass async_creator=, a coroutine function that opens one of the asyncio driver"
         )
+    if hasattr(dbapi_connection, "_execute_mutex"):
+        # The adapter's own is an asyncio lock, and binds to the first loop that waits for it; the
+        # connection of a memory database serves every loop.
+        dbapi_connection._execute_mutex = SharedLock()
     two_coloured(dbapi_connection)
+    record.info[_LOOP] = await_only(_running_loop())
+
+
+async def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop]:
+    return weakref.ref(asyncio.get_running_loop())
