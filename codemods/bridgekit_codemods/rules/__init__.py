@@ -1,0 +1,23 @@
+"""The codemods, one a file, in the order in which the planner asks them."""
+
+from __future__ import annotations
+
+from bridgekit_codemods.rules.base import Rule
+from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
+from bridgekit_codemods.rules.flask_bridge import FlaskBridge
+from bridgekit_codemods.rules.requests_client import RequestsClient
+from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
+from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
+from bridgekit_codemods.rules.sqlalchemy_expire import SqlalchemyExpire
+from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
+
+PREPARATION: tuple[Rule, ...] = (
+    RequestsClient(),
+    SqlalchemyEngine(),
+    SqlalchemyExpire(),
+    SqlalchemyEager(),
+    SqlalchemyQuery(),
+    FlaskBridge(),
+    ColourlessDecorator(),
+)
+"""Refactorings that leave the program synchronous, each of which runs before anything flips."""

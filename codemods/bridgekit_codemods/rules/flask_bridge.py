@@ -1,0 +1,99 @@
+"""BK221 flask-on-portal: the application is made by `bridgekit.integrations.flask.Flask`.
+
+What: where `Flask(...)` is called, the class comes from bridgekit; it is a subclass of Flask's.
+
+Why: Flask runs each `async def` view on a fresh event loop in a fresh thread, so clients and
+engines made by one request are useless to the next. The subclass runs them all on the one loop of
+the process. Views that are plain functions run as before.
+Source: https://flask.palletsprojects.com/en/stable/async-await/
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.bindings import NameTaken, Needed
+from bridgekit_codemods.rules.moves import move_imports, replaced_by
+
+_FLASK = frozenset({"flask.Flask", "flask.app.Flask"})
+_SHIM = "bridgekit.integrations.flask"
+
+
+class FlaskBridge:
+    """BK221 flask-on-portal: make the application with bridgekit's subclass of Flask."""
+
+    name = "flask-on-portal"
+    code = "BK221"
+    safety: Safety = "exact"
+    key = "views:flask-on-portal"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        if self.key in kept:
+            return None
+        draft = Draft(program)
+        members: list[str] = []
+        for source in program.files.values():
+            calls = list(_constructions(program, source))
+            if not calls:
+                continue
+            needed = Needed(source, "bridgekit")
+            move_imports(source, draft.edits(source.path), _move)
+            try:
+                for call in calls:
+                    if isinstance(call.func, ast.Attribute):
+                        local = needed.name(_SHIM, "Flask", ("flask", "flask.app"))
+                        draft.edits(source.path).at(
+                            "Attribute",
+                            source.span(call.func),
+                            replaced_by(local),
+                        )
+            except NameTaken:
+                del draft.files[source.path]
+                continue
+            for module, name, alias in needed.imports.values():
+                draft.edits(source.path).add_import(module, name, alias)
+                draft.edits(source.path).drop_import("flask")
+            members.append(source.module)
+        if not members:
+            return None
+        return Step(
+            key=self.key,
+            kind="views",
+            title="Run async views of the application on one event loop",
+            members=tuple(members),
+            changes=draft.changes(),
+        )
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(
+                cls.path, cls.node.lineno, self.code,
+                f"{cls.name} is the project's own subclass of Flask",
+                f"derive it from {_SHIM}.Flask, so that async views share one event loop",
+            )
+            for cls in program.classes.values()
+            if _FLASK & set(cls.bases)
+        )  # fmt: skip
+
+
+def _constructions(program: Program, source: SourceFile) -> Iterator[ast.Call]:
+    if source.tree is None:
+        return
+    for node in ast.walk(source.tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name | ast.Attribute)
+            and program.resolve(source.path, node.func) in _FLASK
+        ):
+            yield node
+
+
+def _move(module: str, name: str) -> tuple[str, str] | None:
+    return (_SHIM, name) if f"{module}.{name}" in _FLASK else None

@@ -1,0 +1,119 @@
+"""BK212 no-expire-on-commit: sessions keep the values of their objects after a commit.
+
+What: `expire_on_commit=False` is added where sessions are configured: `sessionmaker(...)`, and
+`Session(...)` called directly.
+
+Why: by default every attribute is expired by `commit()` and the next access sends a SELECT. From a
+coroutine that access cannot wait, and raises. What changes: after a commit an object shows what
+the session wrote and read, not what another transaction wrote since; `session.refresh(obj)` asks
+anew.
+Source: https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#asyncio-orm-avoid-lazyloads
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import libcst as cst
+
+from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.keywords import with_keyword
+from bridgekit_codemods.rules.sqlalchemy_names import names_of
+
+_FACTORIES = names_of("sessionmaker") | names_of("Session")
+_OPTION = "expire_on_commit"
+
+
+@dataclass(frozen=True)
+class _Factory:
+    source: SourceFile
+    call: ast.Call
+
+    @property
+    def option(self) -> ast.expr | None:
+        return next((k.value for k in self.call.keywords if k.arg == _OPTION), None)
+
+    @property
+    def spread(self) -> bool:
+        return any(keyword.arg is None for keyword in self.call.keywords)
+
+
+class SqlalchemyExpire:
+    """BK212 no-expire-on-commit: add `expire_on_commit=False` where sessions are configured."""
+
+    name = "no-expire-on-commit"
+    code = "BK212"
+    safety: Safety = "guarded"
+    key = "expire:no-expire-on-commit"
+
+    def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        if self.key in kept:
+            return None
+        draft = Draft(program)
+        notes: list[Finding] = []
+        members: list[str] = []
+        for factory in _factories(program):
+            if factory.option is not None or factory.spread:
+                continue
+            source = factory.source
+            draft.edits(source.path).at("Call", source.span(factory.call), _with_option)
+            members.append(f"{source.module}:{factory.call.lineno}")
+            notes.append(
+                Finding(
+                    source.path, factory.call.lineno, self.code,
+                    "after a commit, objects show the values that this session wrote or read, not "
+                    "those that another transaction has written since",
+                    "call session.refresh(obj) where the newest values matter",
+                )
+            )  # fmt: skip
+        if not members:
+            return None
+        return Step(
+            key=self.key,
+            kind="expire",
+            title="Keep the values of loaded objects after a commit",
+            members=tuple(members),
+            changes=draft.changes(),
+            findings=tuple(notes),
+        )
+
+    def findings(
+        self, program: Program, options: Options, kept: frozenset[str]
+    ) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(
+                factory.source.path, factory.call.lineno, self.code,
+                "expire_on_commit comes from unpacked options" if factory.option is None
+                else "the session expires its objects at commit on purpose",
+                f"pass {_OPTION}=False, and refresh objects where the newest values matter",
+            )
+            for factory in _factories(program)
+            if (factory.option is None and factory.spread)
+            or (factory.option is not None and not _is_false(factory.option))
+        )  # fmt: skip
+
+
+def _factories(program: Program) -> Iterator[_Factory]:
+    for source in program.files.values():
+        if source.tree is None:
+            continue
+        for node in ast.walk(source.tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name | ast.Attribute)
+                and program.resolve(source.path, node.func) in _FACTORIES
+            ):
+                yield _Factory(source, node)
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+def _with_option(call: cst.Call) -> cst.Call:
+    return with_keyword(call, _OPTION, cst.Name("False"))

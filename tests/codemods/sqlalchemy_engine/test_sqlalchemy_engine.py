@@ -1,0 +1,146 @@
+"""BK211 two-colour-engine."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
+
+RULE = SqlalchemyEngine()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "from sqlalchemy import create_engine",
+            "from bridgekit.integrations.sqlalchemy import create_engine",
+        ),
+        (
+            "from sqlalchemy import create_engine, select  # both",
+            "from bridgekit.integrations.sqlalchemy import create_engine\n"
+            "from sqlalchemy import select  # both",
+        ),
+        (
+            "from sqlalchemy.engine import create_engine as make",
+            "from bridgekit.integrations.sqlalchemy import create_engine as make",
+        ),
+        (
+            "from sqlalchemy.orm import Session, relationship, sessionmaker",
+            "from bridgekit.integrations.sqlalchemy import Session, sessionmaker\n"
+            "from sqlalchemy.orm import relationship",
+        ),
+        (
+            "from sqlalchemy.orm import (\n    relationship,\n    scoped_session,\n)",
+            "from bridgekit.integrations.sqlalchemy import scoped_session\n"
+            "from sqlalchemy.orm import (\n    relationship,\n)",
+        ),
+        (
+            "from sqlalchemy.orm.session import Session",
+            "from bridgekit.integrations.sqlalchemy import Session",
+        ),
+    ],
+)
+def test_imports_move(rewritten, before: str, after: str) -> None:
+    source = f"import os\n# the database\n{before}\n\nx = 1\n"
+
+    assert rewritten(RULE, source) == source.replace(before, after)
+
+
+def test_annotations_and_calls_keep_their_names(rewritten) -> None:
+    source = """\
+        from __future__ import annotations
+
+        from typing import TYPE_CHECKING
+
+        from sqlalchemy import create_engine
+        from sqlalchemy.orm import sessionmaker
+
+        if TYPE_CHECKING:
+            from sqlalchemy.orm import Session
+
+        engine = create_engine("sqlite://")
+        factory = sessionmaker(bind=engine)
+
+
+        def make() -> Session:
+            return factory()
+        """
+
+    assert rewritten(RULE, source) == dedent(source).replace(
+        "from sqlalchemy import", "from bridgekit.integrations.sqlalchemy import"
+    ).replace("from sqlalchemy.orm import", "from bridgekit.integrations.sqlalchemy import")
+
+
+def test_names_through_a_module_are_imported(rewritten) -> None:
+    source = """\
+        import sqlalchemy as sa
+        from sqlalchemy import orm
+
+        engine = sa.create_engine("sqlite://")
+        factory = orm.sessionmaker(engine)
+        table = sa.Table
+
+
+        def use(session: orm.Session) -> None:
+            session.execute(sa.select(table))
+        """
+
+    assert rewritten(RULE, source) == dedent(
+        """\
+        import sqlalchemy as sa
+        from sqlalchemy import orm
+        from bridgekit.integrations.sqlalchemy import Session, create_engine, sessionmaker
+
+        engine = create_engine("sqlite://")
+        factory = sessionmaker(engine)
+        table = sa.Table
+
+
+        def use(session: Session) -> None:
+            session.execute(sa.select(table))
+        """
+    )
+
+
+def test_the_whole_program_moves_in_one_step(propose) -> None:
+    step = propose(
+        RULE,
+        {
+            "db.py": "from sqlalchemy import create_engine\n",
+            "repo.py": "from sqlalchemy.orm import Session\n",
+            "models.py": "from sqlalchemy.orm import relationship\n",
+        },
+    )
+
+    assert set(step.changes) == {"db.py", "repo.py"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import json\n",
+        "from sqlalchemy import select\nfrom sqlalchemy.orm import relationship\n",
+        "from bridgekit.integrations.sqlalchemy import Session, create_engine\n",
+        "from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine\n",
+        "from .orm import Session\n",
+        "from requests import Session\n",
+        "def create_engine(): ...\n\ncreate_engine()\n",
+        "import sqlalchemy as sa\n\nsa.select\n",
+    ],
+)
+def test_other_programs_are_not_touched(untouched, found, source: str) -> None:
+    untouched(RULE, source)
+    assert found(RULE, source) == []
+
+
+def test_flask_sqlalchemy_makes_its_own_engine(untouched, found) -> None:
+    files = {
+        "db.py": "from flask_sqlalchemy import SQLAlchemy\n\ndb = SQLAlchemy()\n",
+        "job.py": "from sqlalchemy import create_engine\n",
+    }
+
+    untouched(RULE, files)
+    assert [where[:2] for where in found(RULE, files)] == [("db.py", 1)]
