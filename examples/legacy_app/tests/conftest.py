@@ -24,6 +24,7 @@ def upstreams():
     yield f"http://127.0.0.1:{int(line.split()[-1])}"
     process.terminate()
     process.wait(timeout=10)
+    process.stdout.close()
 
 
 class Control:
