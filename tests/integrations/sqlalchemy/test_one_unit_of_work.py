@@ -334,32 +334,6 @@ class TestConcurrency:
                     await session.aio.execute(text("select * from nowhere"))
         assert file_engine.pool.checkedout() == 0
 
-    @pytest.mark.asyncio
-    async def test_cancellation_returns_the_connection(self, file_engine: Engine) -> None:
-        slow = text(
-            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) "
-            "select max(i) from n"
-        )
-        started = asyncio.Event()
-
-        async def work() -> None:
-            async with Session(file_engine) as session:
-                await session.aio.connection()
-                started.set()
-                await session.aio.execute(slow)
-
-        for _ in range(5):
-            started.clear()
-            task = asyncio.create_task(work())
-            await started.wait()
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert file_engine.pool.checkedout() == 0
-        async with Session(file_engine) as session:
-            assert await session.aio.scalar(count) == 0
-
 
 class TestEvents:
     def test_pragma_on_connect(self, url: str) -> None:
@@ -459,28 +433,50 @@ def test_creator_of_a_synchronous_driver_is_refused(tmp_path: Path) -> None:
         connection.close()
 
 
+class Pause:
+    """A SQL function ``pause()`` that says when a statement runs, and holds it until released."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.running = asyncio.Event()
+        self.release = threading.Event()
+        event.listen(engine, "connect", self._extend)
+
+    def _extend(self, connection: Any, record: Any) -> None:
+        connection.create_function("pause", 0, self._pause)
+
+    def _pause(self) -> int:
+        self.loop.call_soon_threadsafe(self.running.set)
+        assert self.release.wait(10)
+        return 1
+
+
 @pytest.mark.asyncio
-async def test_cancelling_a_worker_in_a_statement_returns_the_connection(
-    file_engine: Engine,
+@pytest.mark.parametrize("colour", ["coroutine", "worker"])
+async def test_cancelling_a_statement_returns_the_connection(
+    file_engine: Engine, colour: str
 ) -> None:
-    loop = asyncio.get_running_loop()
-    started = asyncio.Event()
-    slow = text(
-        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) "
-        "select max(i) from n"
-    )
+    pause = Pause(file_engine)
+    await file_engine.aio.dispose()
+    statement = text("select pause()")
 
     def work() -> None:
         with Session(file_engine) as session:
-            session.connection()
-            loop.call_soon_threadsafe(started.set)
-            session.execute(slow)
+            session.execute(statement)
 
-    for _ in range(3):
-        started.clear()
-        task = asyncio.create_task(to_thread.run_sync(work))
-        await started.wait()
+    async def work_async() -> None:
+        async with Session(file_engine) as session:
+            await session.aio.execute(statement)
+
+    for _ in range(5):
+        pause.running.clear()
+        pause.release.clear()
+        task = asyncio.create_task(
+            work_async() if colour == "coroutine" else to_thread.run_sync(work)
+        )
+        await pause.running.wait()
         task.cancel()
+        pause.release.set()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert file_engine.pool.checkedout() == 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
@@ -118,6 +118,9 @@ def drive(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             value = await_on_loop(result)
         except BaseException:
+            if isinstance(result, Coroutine):
+                # Refused before it was started, when the task behind this thread is cancelled.
+                result.close()
             # Into the function, which has its own handling of a failed await.
             result = child.throw(*sys.exc_info())
         else:

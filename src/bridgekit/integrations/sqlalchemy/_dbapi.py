@@ -10,7 +10,7 @@ other engine is touched.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cache, wraps
 from typing import Any
 
@@ -51,6 +51,11 @@ def _twin(base: type[Any]) -> type[Any]:
             namespace[name] = _making_cursor(member)
         elif inspect.isfunction(member) and not inspect.iscoroutinefunction(member):
             namespace[name] = _waiting(member)
+    for name in ("_cursor_cls", "_ss_cursor_cls"):
+        if hasattr(base, name):
+            namespace[name] = _twin(getattr(base, name))
+    if hasattr(base, "_aenter_cursor"):
+        namespace["_aenter_cursor"] = _entering(base._aenter_cursor)
     if getattr(base, "server_side", False):
         namespace["__iter__"] = _rows_of
     return type(base.__name__, (base,), namespace)
@@ -76,6 +81,20 @@ def _making_cursor(method: Callable[..., Any]) -> Callable[..., Any]:
         return two_coloured(make(self, *args, **kwargs))
 
     return cursor
+
+
+def _entering(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @wraps(method)
+    def enter(self: Any, cursor: Any) -> Any:
+        try:
+            return method(self, cursor)
+        except BaseException:
+            if isinstance(cursor, Coroutine):
+                # aiosqlite's: a coroutine that nobody will await now.
+                cursor.close()
+            raise
+
+    return enter
 
 
 def _assigning(setter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
