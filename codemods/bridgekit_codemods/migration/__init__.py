@@ -1,0 +1,1 @@
+"""Walks a program through the steps of a plan: each one guarded, recorded and reversible."""
