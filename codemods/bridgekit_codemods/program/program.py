@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from bridgekit_codemods.program.build import Build
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
-from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, load_file, module_name
+from bridgekit_codemods.program.hierarchy import external_base
+from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, is_settings
 from bridgekit_codemods.program.symbols import Class, Function, Relationship
-from bridgekit_codemods.program.types import Types
+from bridgekit_codemods.program.templates import template_attributes
+from bridgekit_codemods.program.types import NOTHING, UNKNOWN, Types
+
+_RECURSION = 20_000
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Syntax trees nest deeper than the interpreter's default allows for."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Program:
-    """A snapshot of a program. Built once by `load`; never changed afterwards."""
+    """A snapshot of a program. Built once by `load`; never changed afterwards.
+
+    The names of functions and classes are unique keys; the objects are compared by identity and
+    belong to this snapshot. All sequences are in a stable order: files by path, the rest by
+    position. Not for use by several threads while it is being built; afterwards reading is safe
+    for one thread at a time (types are evaluated on demand).
+    """
 
     files: dict[str, SourceFile]
     problems: list[SyntaxProblem]
@@ -25,52 +49,112 @@ class Program:
     relationships: dict[tuple[str, str], Relationship]
     attribute_uses: tuple[AttributeUse, ...]
     template_attributes: dict[str, frozenset[str]]
+    extra: dict[str, bytes]
+    """The project's settings files (pyproject.toml, pytest.ini, requirements.txt, ...)."""
+
+    def __init__(self, build: Build, templates: dict[str, frozenset[str]]) -> None:
+        self._build = build
+        self._engine = build.engine
+        self.files = build.files
+        self.problems = build.problems
+        self.functions = build.facts.functions
+        self.classes = build.facts.classes
+        self.modules = {}
+        for file in self.files.values():
+            self.modules.setdefault(file.module, file.path)
+        self.calls = tuple(build.calls)
+        self.references = tuple(build.references)
+        self.patches = tuple(build.patches)
+        self.relationships = build.relationships
+        self.attribute_uses = tuple(build.attribute_uses)
+        self.template_attributes = templates
+        self._calls_in: dict[Function, list[CallSite]] = {}
+        self._callers: dict[Function, list[CallSite]] = {}
+        self._unresolved: dict[str, list[CallSite]] = {}
+        for site in self.calls:
+            if site.caller is not None:
+                self._calls_in.setdefault(site.caller, []).append(site)
+            for target in site.targets:
+                self._callers.setdefault(target.function, []).append(site)
+            if _is_unresolved(site):
+                self._unresolved.setdefault(site.name, []).append(site)
+        self._enclosing: dict[str, dict[ast.AST, Function | None]] = {}
 
     @classmethod
     def load(cls, sources: Mapping[str, bytes]) -> Program:
-        """Build the program from POSIX paths and file contents."""
-        program = cls()
-        program.files = {
-            path: load_file(path, data, module_name(path, sources))
-            for path, data in sorted(sources.items())
-            if path.endswith(".py")
-        }
-        program.problems = [f.error for f in program.files.values() if f.error is not None]
-        program.modules = {f.module: f.path for f in program.files.values()}
-        program.functions, program.classes = {}, {}
-        program.calls, program.references, program.patches = (), (), ()
-        program.relationships, program.attribute_uses = {}, ()
-        program.template_attributes = {}
+        """Build the program from POSIX paths and file contents.
+
+        Files that cannot be parsed are in `problems` and `files`, and nowhere else. Never raises
+        for the content of a file.
+        """
+        with _deep_recursion():
+            program = cls(Build(sources), template_attributes(sources))
+        program.extra = {path: data for path, data in sources.items() if is_settings(path)}
         return program
 
     def calls_in(self, function: Function) -> tuple[CallSite, ...]:
         """The sites whose caller is `function`, in source order."""
-        raise NotImplementedError
+        return tuple(self._calls_in.get(function, ()))
 
     def callers_of(self, function: Function) -> tuple[CallSite, ...]:
         """The sites that may reach `function`, whatever their grade."""
-        raise NotImplementedError
+        return tuple(self._callers.get(function, ()))
 
     def unresolved_named(self, name: str) -> tuple[CallSite, ...]:
-        """Calls `x.name(...)` without a target where the type of `x` is unknown."""
-        raise NotImplementedError
+        """Calls `x.name(...)`, and reads of `x.name` where a project property has that name,
+        without a sure target while the type of `x` is not (completely) known."""
+        return tuple(self._unresolved.get(name, ()))
 
     def family(self, function: Function) -> frozenset[Function]:
         """`function` with all that it overrides and all that override it."""
-        raise NotImplementedError
+        return self._build.families.of(function)
 
     def overrides_external(self, function: Function) -> str | None:
         """The dotted external base class that declares the method, if one is known to."""
-        raise NotImplementedError
+        return external_base(function)
+
+    def wrappers_of(self, function: Function) -> tuple[Function, ...]:
+        """The project functions that stand for `function` after its project decorators ran,
+        outermost first: a call of the decorated name enters these first."""
+        return self._build.wrappers(function)
+
+    def fixtures_of(self, function: Function) -> tuple[Function, ...]:
+        """The project's fixtures that pytest passes to a test or fixture."""
+        return self._build.fixtures.of(function)
 
     def type_of(self, path: str, node: ast.expr) -> Types:
         """Inferred types of an expression of this program (by node identity)."""
-        raise NotImplementedError
+        with _deep_recursion():
+            return self._engine.types(node) if path in self.files else NOTHING
 
     def resolve(self, path: str, node: ast.expr) -> str | None:
-        """Dotted name of a name or attribute chain, through imports and through types."""
-        raise NotImplementedError
+        """Dotted name of a name or attribute chain, through imports and through types.
+
+        Library objects and functions, classes, modules and module-level variables of the program
+        have names; local variables have not.
+        """
+        with _deep_recursion():
+            return self._build.resolve(node)
 
     def enclosing(self, path: str, node: ast.AST) -> Function | None:
-        """The function whose body holds the node; None at module level."""
-        raise NotImplementedError
+        """The function whose body holds the node; None at module level.
+
+        Decorators, defaults and annotations of a function belong to what surrounds it.
+        """
+        if path not in self._enclosing:
+            self._enclosing[path] = self._build.enclosing_map(path)
+        return self._enclosing[path].get(node)
+
+
+def _is_unresolved(site: CallSite) -> bool:
+    if site.kind not in ("call", "property") or not site.name:
+        return False
+    if any(t.grade != "guess" for t in site.targets):
+        return False
+    func = site.node.func if isinstance(site.node, ast.Call) else site.node
+    if not isinstance(func, ast.Attribute):
+        return False
+    if not site.receiver or UNKNOWN in site.receiver:
+        return True
+    # a member of a library object that may well hold a project object (`app.pricing.quote()`)
+    return any(r.name == "external" and len(r.args) > 1 for r in site.receiver)

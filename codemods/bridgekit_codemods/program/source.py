@@ -23,6 +23,9 @@ _SKIPPED_DIRECTORIES = frozenset(
         ".pytest_cache", "__pycache__", "node_modules", "build", "dist", ".eggs", "site-packages",
     }
 )  # fmt: skip
+_SETTINGS = re.compile(
+    r"(pyproject\.toml|pytest\.ini|tox\.ini|setup\.cfg|requirements[\w.-]*\.(txt|in))\Z"
+)
 _TEST_FILE = re.compile(r"(test_.*|.*_test|conftest)\.py\Z")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
@@ -134,8 +137,13 @@ def load_file(path: str, data: bytes, module: str) -> SourceFile:
     return SourceFile(path, data, text, tree, module, is_test_path(path), error)
 
 
+def is_settings(path: str) -> bool:
+    """Says whether the file declares what the project needs or how its tests run."""
+    return bool(_SETTINGS.match(PurePosixPath(path).name))
+
+
 def read_sources(root: Path) -> dict[str, bytes]:
-    """Every Python file and template below `root`, keyed by POSIX path relative to it, sorted.
+    """Every Python file, template and settings file below `root`, keyed by POSIX path relative to it, sorted.
 
     Virtual environments, version control, caches and build output are skipped. Raises OSError when
     `root` cannot be read.
@@ -153,7 +161,7 @@ def read_sources(root: Path) -> dict[str, bytes]:
             and not (here / n / "pyvenv.cfg").exists()
         )
         for name in files:
-            if name.endswith((".py", *TEMPLATE_SUFFIXES)):
+            if name.endswith((".py", *TEMPLATE_SUFFIXES)) or is_settings(name):
                 file = here / name
                 if file.is_file():
                     found[file.relative_to(root).as_posix()] = file.read_bytes()

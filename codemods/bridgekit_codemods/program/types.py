@@ -34,3 +34,29 @@ UNKNOWN = TypeRef("?")
 NONE = TypeRef("None")
 NOTHING: Types = frozenset()
 """Nothing is known at all."""
+
+
+SELF = TypeRef("Self")
+"""The type of the receiver; stands only inside inference, where a method returns `self`."""
+
+
+def external(dotted: str, receiver: TypeRef | None = None) -> TypeRef:
+    """A library object by its dotted name; `receiver` when it is a member of a typed value."""
+    return TypeRef("external", (TypeRef(dotted), *((receiver,) if receiver else ())))
+
+
+def function(qualname: str, grade: str, receiver: TypeRef | None = None) -> TypeRef:
+    """A project function as a value: its name, how it was found, and what it is bound to."""
+    bound = (receiver,) if receiver else ()
+    return TypeRef("function", (TypeRef(qualname), TypeRef(grade), *bound))
+
+
+def is_mock(ref: TypeRef) -> bool:
+    """Whether a value is a test double, which stands in for something else."""
+    name = ref.args[0].name if ref.name == "external" else ref.name
+    return name.startswith(("unittest.mock.", "mock.", "pytest_mock."))
+
+
+def known_project_only(types: Types) -> bool:
+    """Whether nothing unknown is among the types."""
+    return UNKNOWN not in types

@@ -1,0 +1,219 @@
+"""Builds the program graph: scan, link, infer in rounds, collect."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
+from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
+from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores
+from bridgekit_codemods.program.hierarchy import Families, link_classes
+from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.linker import Linker
+from bridgekit_codemods.program.models import find_relationships, relationship_types
+from bridgekit_codemods.program.patches import find_patches
+from bridgekit_codemods.program.scan import Facts, scan
+from bridgekit_codemods.program.scopes import Binding, Block
+from bridgekit_codemods.program.sites import Sites
+from bridgekit_codemods.program.source import (
+    SourceFile,
+    SyntaxProblem,
+    load_file,
+    module_name,
+)
+from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relationship
+from bridgekit_codemods.program.types import TypeRef
+
+_ROUNDS = 3
+_STATIC = frozenset({"builtins.staticmethod", "abc.abstractstaticmethod"})
+_CLASS = frozenset({"builtins.classmethod", "abc.abstractclassmethod"})
+
+
+class Build:
+    """All results of building one program."""
+
+    def __init__(self, sources: Mapping[str, bytes]) -> None:
+        paths = {p for p in sources if p.endswith(".py")}
+        self.files: dict[str, SourceFile] = {}
+        self.problems: list[SyntaxProblem] = []
+        self.facts = Facts()
+        for path in sorted(paths):
+            file = load_file(path, sources[path], module_name(path, paths))
+            self.files[path] = file
+            self._scan(file)
+        self.linker = Linker(self.files, self.facts)
+        for fn in self.facts.functions.values():
+            self._mark(fn)
+        self.engine = Inference(self.linker, self.facts)
+        link_classes(self.engine)
+        self.families = Families(self.engine)
+        self.fixtures = Fixtures(self.engine, self.facts.functions)
+        self.engine.fixtures = self.fixtures
+        self.relationships: dict[tuple[str, str], Relationship] = {}
+        self._infer()
+        self._collect()
+
+    def _scan(self, file: SourceFile) -> None:
+        if file.tree is not None:
+            try:
+                scan(file, self.facts)
+            except RecursionError:
+                file.error = SyntaxProblem(file.path, 1, "nested too deeply to be analysed")
+                file.tree = None
+        if file.error is not None:
+            self.problems.append(file.error)
+
+    # -- functions -------------------------------------------------------------------------
+
+    def _mark(self, fn: Function) -> None:
+        """Set what the decorators say, as far as imports alone tell."""
+        scope = self.facts.definition_scopes[fn]
+        decorators = []
+        for node in fn.node.decorator_list:
+            target = node.func if isinstance(node, ast.Call) else node
+            dotted = self.linker.dotted(scope, target)
+            decorators.append(Decorator(node, dotted, self.facts.functions.get(dotted or "")))
+        fn.decorators = tuple(decorators)
+        names = {d.dotted or "" for d in decorators}
+        fn.is_static = bool(names & _STATIC) or (fn.cls is not None and fn.name == "__new__")
+        if fn.cls is not None and fn.name == "__new__":
+            fn.is_static = False
+        fn.is_classmethod = bool(names & _CLASS)
+        fn.is_property = fn.cls is not None and (
+            any(n.rpartition(".")[2].endswith("property") for n in names)
+            or fn.qualname.rpartition("#")[2] in ("setter", "deleter")
+        )
+        fn.is_fixture = any(is_fixture_decorator(d.dotted) for d in decorators)
+        in_test_file = self.files[fn.path].is_test
+        fn.is_test_function = (
+            in_test_file and fn.name.startswith("test") and fn.parent is None and not fn.is_fixture
+        )
+
+    def _name_decorators(self, fn: Function) -> None:
+        """Name decorators that are members of objects (`app.route`) through types."""
+        decorators = []
+        for decorator in fn.decorators:
+            node = decorator.node
+            target = node.func if isinstance(node, ast.Call) else node
+            dotted = self.resolve(target) or decorator.dotted
+            project = self.facts.functions.get(dotted or "")
+            decorators.append(Decorator(node, dotted, project))
+        fn.decorators = tuple(decorators)
+
+    # -- inference -------------------------------------------------------------------------
+
+    def _infer(self) -> None:
+        engine = self.engine
+        own, others = own_stores(self.facts)
+        for key, stores in own.items():
+            engine.stored[key] = [s.binding for s in stores]
+        self.relationships = find_relationships(engine)
+        engine.memo.clear()
+        self._type_relationships()
+        for number in range(_ROUNDS):
+            flows = Flows(engine).collect()
+            if number == 0:
+                add_foreign_stores(engine, others)
+                for fn in self.facts.functions.values():
+                    self._name_decorators(fn)
+            engine.flows = flows
+            engine.next_round()
+        add_foreign_stores(engine, others)
+
+    def _type_relationships(self) -> None:
+        """Give attributes that are declared without a `Mapped[...]` annotation their types."""
+        for (owner, name), entry in self.relationships.items():
+            scope = self.facts.class_scopes[entry.cls]
+            bindings = scope.names.get(name, [])
+            if any(b.kind == "annotated" for b in bindings):
+                continue
+            types = relationship_types(entry)
+            binding = Binding("value", Block(None), (0, 0), scope)
+            # without a node the binding would be unknown; its value is fixed here
+            self.engine.fixed[binding] = types
+            if bindings:
+                scope.names[name] = [binding]
+            else:
+                self.engine.stored.setdefault((owner, name), []).append(binding)
+
+    def _collect(self) -> None:
+        engine = self.engine
+        sites = Sites(engine)
+        self.calls: list[CallSite] = sites.all()
+        self.references: list[Reference] = sites.references()
+        self.patches: list[PatchTarget] = find_patches(engine)
+        names = {attr for _, attr in self.relationships}
+        self.attribute_uses: list[AttributeUse] = sites.relationship_uses(names)
+        for cls in self.facts.classes.values():
+            cls.attrs = self._attributes(cls)
+
+    def _attributes(self, cls: Class) -> dict[str, frozenset[TypeRef]]:
+        scope = self.facts.class_scopes[cls]
+        names = {n for n, bindings in scope.names.items() if any(not b.function for b in bindings)}
+        names |= {attr for owner, attr in self.engine.stored if owner == cls.qualname}
+        return {n: self.engine.members.own_attribute(cls, n) or frozenset() for n in sorted(names)}
+
+    # -- queries ---------------------------------------------------------------------------
+
+    def wrappers(self, fn: Function) -> tuple[Function, ...]:
+        found: dict[Function, None] = {}
+        for decorator in fn.decorators:
+            for ref in sorted(self.engine.types(decorator.node)):
+                for result in sorted(self.engine.results.of_reference(ref)):
+                    if result.name == "function":
+                        inner = self.facts.functions.get(result.args[0].name)
+                        if inner is not None and inner is not fn and inner.parent is not None:
+                            found[inner] = None
+        return tuple(found)
+
+    def resolve(self, node: ast.expr) -> str | None:
+        """The dotted name of a name or attribute chain."""
+        if isinstance(node, ast.Name):
+            place = self.facts.places.get(node)
+            if place is None:
+                return None
+            for ref in sorted(self.engine.types(node)):
+                if ref.name in ("external", "function", "type"):
+                    return ref.args[0].name
+                if ref.name == "module":
+                    return self.files[ref.args[0].name].module
+            return self.linker.dotted(place.scope, node)
+        if not isinstance(node, ast.Attribute):
+            return None
+        for ref in sorted(self.engine.types(node)):
+            if ref.name in ("external", "function", "type"):
+                return ref.args[0].name
+            if ref.name == "module":
+                return self.files[ref.args[0].name].module
+        for ref in sorted(self.engine.types(node.value)):
+            if ref.name in self.facts.classes or (
+                "." in ref.name and ref.name not in ("module", "external")
+            ):
+                return f"{ref.name}.{node.attr}"
+            if ref.name == "external":
+                return f"{ref.args[0].name}.{node.attr}"
+            if ref.name == "type":
+                return f"{ref.args[0].name}.{node.attr}"
+        base = self.resolve(node.value)
+        return None if base is None else f"{base}.{node.attr}"
+
+    def enclosing_map(self, path: str) -> dict[ast.AST, Function | None]:
+        found: dict[ast.AST, Function | None] = {}
+        tree = self.files[path].tree if path in self.files else None
+        if tree is None:
+            return found
+        by_node = {f.node: f for f in self.facts.functions.values() if f.path == path}
+        pending: list[tuple[ast.AST, Function | None]] = [(tree, None)]
+        while pending:
+            node, owner = pending.pop()
+            found[node] = owner
+            inner = owner
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                inner = by_node[node]
+                body = set(node.body)
+                for child in ast.iter_child_nodes(node):
+                    pending.append((child, inner if child in body else owner))
+                continue
+            pending.extend((child, inner) for child in ast.iter_child_nodes(node))
+        return found

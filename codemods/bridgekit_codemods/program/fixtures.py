@@ -1,0 +1,102 @@
+"""pytest fixtures: what a test's parameter of that name holds."""
+
+from __future__ import annotations
+
+import ast
+
+from bridgekit_codemods import catalog
+from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.symbols import Function, Param
+from bridgekit_codemods.program.types import TypeRef, Types
+
+_BUILTIN = {
+    "monkeypatch": "pytest.MonkeyPatch",
+    "tmp_path": "pathlib.Path",
+    "tmpdir": "py.path.local",
+    "capsys": "pytest.CaptureFixture",
+    "caplog": "pytest.LogCaptureFixture",
+    "request": "pytest.FixtureRequest",
+    "mocker": "pytest_mock.MockerFixture",
+    "recwarn": "pytest.WarningsRecorder",
+}
+
+
+class Fixtures:
+    """Finds the fixture that pytest would inject, nearest definition first."""
+
+    def __init__(self, engine: Inference, functions: dict[str, Function]) -> None:
+        self.engine = engine
+        self._by_name: dict[str, list[Function]] = {}
+        for fn in functions.values():
+            if fn.is_fixture:
+                self._by_name.setdefault(fixture_name(fn), []).append(fn)
+
+    def applies(self, fn: Function) -> bool:
+        """Whether pytest fills this function's parameters."""
+        return (
+            fn.is_fixture
+            or fn.is_test_function
+            or (fn.cls is not None and fn.name in ("setup_method", "setup_class"))
+        )
+
+    def for_parameter(self, fn: Function, param: Param) -> Function | None:
+        """The fixture that fills the parameter; None when it is not one of the program's."""
+        if not self.applies(fn) or param.default is not None:
+            return None
+        candidates = [
+            f for f in self._by_name.get(param.name, ()) if f is not fn and self._visible(f, fn)
+        ]
+        if not candidates:
+            return None
+        return max(candidates, key=lambda f: self._nearness(f, fn))
+
+    def of(self, fn: Function) -> tuple[Function, ...]:
+        """The fixtures that a test or fixture asks for by parameter, in order."""
+        found = [self.for_parameter(fn, p) for p in fn.params]
+        return tuple(f for f in found if f is not None)
+
+    def builtin(self, fn: Function, param: Param) -> Types | None:
+        name = _BUILTIN.get(param.name)
+        if name is None or not self.applies(fn):
+            return None
+        return frozenset({TypeRef(name)})
+
+    def value(self, fixture: Function) -> Types:
+        """What the fixture provides: its yielded or returned value."""
+        results = self.engine.results
+        found = results.called(fixture, None)
+        if fixture.is_generator:
+            return self.engine.elements(found)
+        if fixture.is_async:
+            return frozenset().union(*(results.awaited(r) for r in found))
+        return found
+
+    def _visible(self, fixture: Function, fn: Function) -> bool:
+        if fixture.path == fn.path:
+            return fixture.cls is None or fixture.cls is fn.cls
+        file = fixture.path.rpartition("/")[2]
+        directory = fixture.path.rpartition("/")[0]
+        if file == "conftest.py":
+            return not directory or fn.path.startswith(directory + "/")
+        # plugins and star-imported fixture modules
+        return True
+
+    def _nearness(self, fixture: Function, fn: Function) -> tuple[int, int, int]:
+        same_file = fixture.path == fn.path
+        same_class = fixture.cls is not None and fixture.cls is fn.cls
+        depth = fixture.path.count("/") if fixture.path.endswith("conftest.py") else -1
+        return (int(same_class), int(same_file), depth)
+
+
+def is_fixture_decorator(dotted: str | None) -> bool:
+    return dotted in catalog.FIXTURE_DECORATORS
+
+
+def fixture_name(fn: Function) -> str:
+    """The name a fixture goes by: `name=` of its decorator or the function's."""
+    for decorator in fn.decorators:
+        if is_fixture_decorator(decorator.dotted) and isinstance(decorator.node, ast.Call):
+            for keyword in decorator.node.keywords:
+                if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+                    return str(keyword.value.value)
+    return fn.name

@@ -1,0 +1,443 @@
+"""Expression types, on demand.
+
+Evaluation goes in rounds. In a round every expression is evaluated at most once; where evaluation
+comes back to something that is still being evaluated (a loop, a recursion) the answer of the round
+before is used. Argument types that flow into parameters are those of the round before as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from bridgekit_codemods import catalog
+from bridgekit_codemods.program.annotations import Annotations, product
+from bridgekit_codemods.program.externals import Externals
+from bridgekit_codemods.program.linker import Linker
+from bridgekit_codemods.program.members import Members
+from bridgekit_codemods.program.results import Results
+from bridgekit_codemods.program.scan import Facts
+from bridgekit_codemods.program.scopes import Binding, Place, Scope, reaching
+from bridgekit_codemods.program.symbols import Class, Function, Param
+from bridgekit_codemods.program.types import (
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    TypeRef,
+    Types,
+    external,
+    function,
+)
+
+if TYPE_CHECKING:
+    from bridgekit_codemods.program.fixtures import Fixtures
+
+_ANY: Types = frozenset({UNKNOWN})
+_DEPTH = 250
+
+
+class Inference:
+    """The evaluator and what all its parts share."""
+
+    def __init__(self, linker: Linker, facts: Facts) -> None:
+        self.linker = linker
+        self.facts = facts
+        self.classes_named: dict[str, list[Class]] = {}
+        for cls in facts.classes.values():
+            self.classes_named.setdefault(cls.name, []).append(cls)
+        self.subclasses: dict[Class, list[Class]] = {}
+        self.fixtures: Fixtures | None = None
+        self.flows: dict[tuple[Function, str], Types] = {}
+        self.stored: dict[tuple[str, str], list[Binding]] = {}
+        """Bindings of attributes and literal items, keyed by (owner, name)."""
+        self.fixed: dict[Binding, Types] = {}
+        """Bindings whose value is known from elsewhere."""
+        self.memo: dict[object, Types] = {}
+        self.previous: dict[object, Types] = {}
+        self._active: set[object] = set()
+        self.annotations = Annotations(self)
+        self.members = Members(self)
+        self.results = Results(self)
+        self.externals = Externals(self)
+
+    def next_round(self) -> None:
+        """Keep this round's answers for recursion and start the next."""
+        self.previous, self.memo = self.memo, {}
+
+    def evaluate(self, key: object, compute: Callable[[], Types]) -> Types:
+        """The value of `key` in this round, computed at most once; the last round's within
+        itself."""
+        known = self.memo.get(key)
+        if known is not None:
+            return known
+        if key in self._active or len(self._active) > _DEPTH:
+            return self.previous.get(key, NOTHING)
+        self._active.add(key)
+        try:
+            found = compute()
+        finally:
+            self._active.discard(key)
+        if len(found) > 16:
+            found = frozenset(sorted(found)[:16]) | {UNKNOWN}
+        self.memo[key] = found
+        return found
+
+    def types(self, node: ast.expr) -> Types:
+        """The types of an expression of the program."""
+        known = self.memo.get(node)
+        if known is not None:
+            return known
+        handler = _HANDLERS.get(type(node))
+        if handler is None:
+            return _ANY
+        return self.evaluate(node, lambda: handler(self, node))
+
+    def union(self, nodes: Iterable[ast.expr]) -> Types:
+        return frozenset().union(*(self.types(n) for n in nodes))
+
+    # -- names -----------------------------------------------------------------------------
+
+    def name(self, node: ast.Name) -> Types:
+        place = self.facts.places.get(node)
+        if place is None:
+            return NOTHING
+        return self.lookup(node.id, place)
+
+    def lookup(self, name: str, place: Place) -> Types:
+        found = self.linker.lookup(place.scope, name)
+        if found is None:
+            star = self.linker.external_star(place.scope, name)
+            return frozenset({external(star or f"builtins.{name}")})
+        owner, bindings = found
+        chosen = bindings
+        if owner.kind != "module" or place.scope is owner:
+            chosen = reaching(bindings, owner, place)
+        return self.bound(chosen)
+
+    def bound(self, bindings: Iterable[Binding]) -> Types:
+        found: Types = NOTHING
+        for binding in bindings:
+            types = self.binding(binding)
+            found |= types if types else (NOTHING if binding.kind == "value" else types)
+        return found
+
+    def binding(self, binding: Binding) -> Types:
+        return self.evaluate(binding, lambda: self._binding(binding))
+
+    def _binding(self, binding: Binding) -> Types:
+        if binding in self.fixed:
+            return self.fixed[binding]
+        match binding.kind:
+            case "value":
+                return self.types(binding.node) if binding.node is not None else _ANY
+            case "annotated":
+                return self._annotated(binding)
+            case "element":
+                return self.elements(self.types(binding.node)) if binding.node else _ANY
+            case "entered":
+                return self.entered(self.types(binding.node)) if binding.node else _ANY
+            case "item":
+                if binding.source is None or binding.index is None:
+                    return _ANY
+                return self.item(self.binding(binding.source), binding.index)
+            case "caught" | "narrowed":
+                return self.instances(binding.node) if binding.node is not None else _ANY
+            case "import":
+                return self.module(binding.module, binding.scope.file.path)
+            case "from":
+                return self._imported(binding)
+            case "function":
+                assert binding.function is not None
+                return self.defined(binding.function)
+            case "class":
+                assert binding.cls is not None
+                return frozenset({TypeRef("type", (TypeRef(binding.cls.qualname),))})
+            case "param":
+                assert binding.function is not None
+                assert binding.param is not None
+                return self.parameter(binding.function, binding.param)
+            case _:
+                return _ANY
+
+    def _annotated(self, binding: Binding) -> Types:
+        assert binding.annotation is not None
+        declared = self.annotations.types(binding.annotation, binding.scope)
+        if declared <= {UNKNOWN} and binding.node is not None:
+            return self.types(binding.node)
+        return declared
+
+    def module(self, name: str, importer: str) -> Types:
+        path = self.linker.module_path(name, importer)
+        if path is not None:
+            return frozenset({TypeRef("module", (TypeRef(path),))})
+        if self.linker.is_namespace(name):
+            return frozenset({TypeRef("namespace", (TypeRef(name), TypeRef(importer)))})
+        return frozenset({external(name)})
+
+    def _imported(self, binding: Binding) -> Types:
+        importer = binding.scope.file.path
+        path = self.linker.module_path(binding.module, importer)
+        if path is not None:
+            if path == importer and binding.scope.kind == "module":
+                inner = self.linker.submodule(path, binding.attribute)
+                if inner is not None:
+                    return frozenset({TypeRef("module", (TypeRef(inner),))})
+            return self.module_member(path, binding.attribute)
+        if self.linker.is_namespace(binding.module):
+            inner_name = binding.attribute
+            if binding.module != ".":
+                inner_name = f"{binding.module}.{binding.attribute}"
+            return self.module(inner_name, importer)
+        return frozenset({external(catalog.canonical(f"{binding.module}.{binding.attribute}"))})
+
+    def module_member(self, path: str, name: str) -> Types:
+        """An attribute of a module of the program."""
+        found = self.linker.module_names(path, name)
+        stored = self.stored.get((f"module:{path}", name), [])
+        if found is not None:
+            return self.bound(found[1]) | self.bound(stored)
+        inner = self.linker.submodule(path, name)
+        if inner is not None:
+            return frozenset({TypeRef("module", (TypeRef(inner),))})
+        scope = self.facts.modules.get(path)
+        star = self.linker.external_star(scope, name) if scope is not None else None
+        if star is not None:
+            return frozenset({external(star)})
+        return self.bound(stored) or _ANY
+
+    def defined(self, fn: Function) -> Types:
+        """The value that a `def` statement binds: the function itself, whatever decorates it."""
+        if any(
+            d.dotted in ("typing.overload", "typing_extensions.overload") for d in fn.decorators
+        ):
+            return NOTHING
+        return frozenset({function(fn.qualname, "exact")})
+
+    # -- parameters ------------------------------------------------------------------------
+
+    def parameter(self, fn: Function, param: Param) -> Types:
+        return self.evaluate((fn, param), lambda: self._parameter(fn, param))
+
+    def _parameter(self, fn: Function, param: Param) -> Types:
+        if param.kind == "vararg":
+            return product("tuple", [self._declared(fn, param) or _ANY])
+        if param.kind == "kwarg":
+            value = self._declared(fn, param) or _ANY
+            return product("dict", [frozenset({TypeRef("str")}), value])
+        if fn.cls is not None and not fn.is_static and fn.params and fn.params[0] is param:
+            this = TypeRef(fn.cls.qualname)
+            is_class = fn.is_classmethod or fn.name in ("__new__", "__init_subclass__")
+            return frozenset({TypeRef("type", (this,)) if is_class else this})
+        declared = self._declared(fn, param)
+        if declared and not declared <= {UNKNOWN}:
+            return declared
+        if self.fixtures is not None:
+            fixture = self.fixtures.for_parameter(fn, param)
+            if fixture is not None:
+                return self.fixtures.value(fixture)
+            builtin = self.fixtures.builtin(fn, param)
+            if builtin is not None:
+                return builtin
+        flowed = self.flows.get((fn, param.name), NOTHING)
+        default = self.types(param.default) if param.default is not None else NOTHING
+        if not flowed:
+            return default | {UNKNOWN}
+        return flowed | default
+
+    def _declared(self, fn: Function, param: Param) -> Types:
+        if param.annotation is None:
+            return NOTHING
+        return self.annotations.types(param.annotation, self.facts.definition_scopes[fn])
+
+    # -- derived values --------------------------------------------------------------------
+
+    def instances(self, node: ast.expr) -> Types:
+        """The instances of the class (or tuple of classes) that an expression names."""
+        if isinstance(node, ast.Tuple):
+            return frozenset().union(*(self.instances(e) for e in node.elts))
+        return (
+            frozenset(i for ref in self.types(node) for i in self.results.instance_of(ref)) or _ANY
+        )
+
+    def elements(self, iterable: Types, *, is_async: bool = False) -> Types:
+        """What iterating over such values gives."""
+        if not iterable:
+            return NOTHING
+        return frozenset().union(*(self.results.elements(ref) for ref in iterable))
+
+    def entered(self, managers: Types) -> Types:
+        """What `with` binds for such context managers."""
+        if not managers:
+            return NOTHING
+        return frozenset().union(*(self.results.entered(ref) for ref in managers))
+
+    def item(self, containers: Types, index: int) -> Types:
+        """Item `index` of such tuples."""
+        found: Types = NOTHING
+        for ref in containers:
+            if ref.name in ("tuple", "sqlalchemy.Row") and len(ref.args) > index:
+                found |= {ref.args[index]}
+            else:
+                found |= self.results.elements(ref)
+        return found
+
+    # -- expressions -----------------------------------------------------------------------
+
+    def attribute(self, node: ast.Attribute) -> Types:
+        receivers = self.types(node.value)
+        if not receivers:
+            return NOTHING
+        found: Types = NOTHING
+        for ref in receivers:
+            found |= self.members.of(ref, node.attr)
+        return found
+
+    def call(self, node: ast.Call) -> Types:
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+            place = self.facts.places.get(node.func)
+            cls = place.scope.cls if place is not None else None
+            if cls is not None:
+                return frozenset({TypeRef("super", (TypeRef(cls.qualname),))})
+        callees = self.types(node.func)
+        if not callees:
+            return NOTHING
+        return frozenset().union(*(self.results.call(ref, node) for ref in callees))
+
+    def awaited(self, node: ast.Await) -> Types:
+        return frozenset().union(*(self.results.awaited(r) for r in self.types(node.value)))
+
+    def subscript(self, node: ast.Subscript) -> Types:
+        containers = self.types(node.value)
+        if isinstance(node.slice, ast.Slice):
+            return containers
+        found: Types = NOTHING
+        if isinstance(node.slice, ast.Constant):
+            key = node.slice.value
+            if isinstance(key, str):
+                stored = self.stored_items(node.value, key)
+                if stored:
+                    return stored
+            if isinstance(key, int) and key >= 0:
+                return self.item(containers, key)
+        for ref in containers:
+            found |= self.results.subscripted(ref)
+        return found
+
+    def stored_items(self, base: ast.expr, key: str) -> Types:
+        owner = self.item_owner(base)
+        bindings = self.stored.get((owner, key), []) if owner is not None else []
+        return self.bound(bindings)
+
+    def item_owner(self, base: ast.expr) -> str | None:
+        """What `base[...] = value` stores into, as a key; None when that is not a shared object."""
+        if isinstance(base, ast.Attribute):
+            for ref in sorted(self.types(base)):
+                if ref.name == "external":
+                    return f"items:{ref.args[0].name}"
+        if isinstance(base, ast.Name):
+            for ref in sorted(self.types(base)):
+                if ref.name == "external" and not ref.args[0].name.startswith("builtins."):
+                    return f"items:{ref.args[0].name}"
+        return None
+
+    def constant(self, node: ast.Constant) -> Types:
+        return frozenset({NONE if node.value is None else TypeRef(type(node.value).__name__)})
+
+    def sequence(self, node: ast.List | ast.Set) -> Types:
+        name = "list" if isinstance(node, ast.List) else "set"
+        if not node.elts:
+            return frozenset({TypeRef(name)})
+        return product(name, [self._items(node.elts) or _ANY])
+
+    def tuple(self, node: ast.Tuple) -> Types:
+        if any(isinstance(e, ast.Starred) for e in node.elts):
+            return product("tuple", [self._items(node.elts) or _ANY])
+        return product("tuple", [self.types(e) or _ANY for e in node.elts])
+
+    def _items(self, nodes: Iterable[ast.expr]) -> Types:
+        found: Types = NOTHING
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                found |= self.elements(self.types(node.value))
+            else:
+                found |= self.types(node)
+        return found
+
+    def dictionary(self, node: ast.Dict) -> Types:
+        if not node.keys:
+            return frozenset({TypeRef("dict")})
+        keys = self.union(k for k in node.keys if k is not None)
+        values = self.union(v for k, v in zip(node.keys, node.values, strict=True) if k)
+        if any(k is None for k in node.keys):
+            values |= {UNKNOWN}
+        return product("dict", [keys or _ANY, values or _ANY])
+
+    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Types:
+        name = {ast.ListComp: "list", ast.SetComp: "set"}.get(type(node), "generator")
+        return product(name, [self.types(node.elt) or _ANY])
+
+    def dict_comprehension(self, node: ast.DictComp) -> Types:
+        return product("dict", [self.types(node.key) or _ANY, self.types(node.value) or _ANY])
+
+    def conditional(self, node: ast.IfExp) -> Types:
+        return self.types(node.body) | self.types(node.orelse)
+
+    def boolean(self, node: ast.BoolOp) -> Types:
+        found = self.union(node.values)
+        if isinstance(node.op, ast.Or):
+            last = self.types(node.values[-1])
+            found = frozenset(r for r in found if r != NONE or NONE in last)
+        return found
+
+    def binary(self, node: ast.BinOp) -> Types:
+        left = self.types(node.left)
+        return frozenset().union(*(self.results.operated(ref) for ref in left))
+
+    def unary(self, node: ast.UnaryOp) -> Types:
+        if isinstance(node.op, ast.Not):
+            return frozenset({TypeRef("bool")})
+        return self.types(node.operand)
+
+    def compared(self, node: ast.Compare) -> Types:
+        return frozenset({TypeRef("bool")})
+
+    def text(self, node: ast.JoinedStr) -> Types:
+        return frozenset({TypeRef("str")})
+
+    def inner(self, node: ast.NamedExpr | ast.Starred) -> Types:
+        return self.types(node.value)
+
+    def function_lambda(self, node: ast.Lambda) -> Types:
+        return frozenset({TypeRef("lambda")})
+
+    def scope_of(self, node: ast.AST) -> Scope | None:
+        place = self.facts.places.get(node)
+        return place.scope if place is not None else None
+
+
+_HANDLERS: dict[type[ast.AST], Callable[..., Types]] = {
+    ast.Name: Inference.name,
+    ast.Attribute: Inference.attribute,
+    ast.Call: Inference.call,
+    ast.Await: Inference.awaited,
+    ast.Subscript: Inference.subscript,
+    ast.Constant: Inference.constant,
+    ast.List: Inference.sequence,
+    ast.Set: Inference.sequence,
+    ast.Tuple: Inference.tuple,
+    ast.Dict: Inference.dictionary,
+    ast.ListComp: Inference.comprehension,
+    ast.SetComp: Inference.comprehension,
+    ast.GeneratorExp: Inference.comprehension,
+    ast.DictComp: Inference.dict_comprehension,
+    ast.IfExp: Inference.conditional,
+    ast.BoolOp: Inference.boolean,
+    ast.BinOp: Inference.binary,
+    ast.UnaryOp: Inference.unary,
+    ast.Compare: Inference.compared,
+    ast.JoinedStr: Inference.text,
+    ast.NamedExpr: Inference.inner,
+    ast.Starred: Inference.inner,
+    ast.Lambda: Inference.function_lambda,
+}

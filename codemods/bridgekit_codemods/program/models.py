@@ -1,0 +1,165 @@
+"""ORM relationships of the program's models, and the attributes that back references add."""
+
+from __future__ import annotations
+
+import ast
+
+from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.scopes import Binding
+from bridgekit_codemods.program.symbols import Class, Relationship
+from bridgekit_codemods.program.types import UNKNOWN, TypeRef
+
+_RELATIONSHIPS = (
+    "sqlalchemy.orm.relationship",
+    "sqlalchemy.orm.dynamic_loader",
+    "flask_sqlalchemy.SQLAlchemy.relationship",
+)
+_COLLECTIONS = frozenset({"list", "set", "iterable", "dict", "sqlalchemy.orm.WriteOnlyCollection",
+                          "sqlalchemy.orm.AppenderQuery"})  # fmt: skip
+
+
+def find_relationships(engine: Inference) -> dict[tuple[str, str], Relationship]:
+    """All `relationship(...)` attributes, by class and attribute name, with back references."""
+    found: dict[tuple[str, str], Relationship] = {}
+    for cls in sorted(engine.facts.classes.values(), key=lambda c: c.qualname):
+        scope = engine.facts.class_scopes[cls]
+        for name, bindings in sorted(scope.names.items()):
+            for binding in bindings:
+                if isinstance(binding.node, ast.Call) and _is_relationship(engine, binding.node):
+                    found[cls.qualname, name] = _relationship(engine, cls, name, binding)
+    for entry in list(found.values()):
+        _add_backref(engine, entry, found)
+    return found
+
+
+def _is_relationship(engine: Inference, call: ast.Call) -> bool:
+    for ref in engine.types(call.func):
+        if ref.name == "external" and ref.args[0].name in _RELATIONSHIPS:
+            return True
+    return False
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def _literal(node: ast.expr | None) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _relationship(engine: Inference, cls: Class, name: str, binding: Binding) -> Relationship:
+    call = binding.node
+    assert isinstance(call, ast.Call)
+    target, uselist = _annotated(engine, binding)
+    argument = call.args[0] if call.args else _keyword(call, "argument")
+    if target is None and argument is not None:
+        target = _class_of(engine, argument)
+    literal = _literal(_keyword(call, "uselist"))
+    if isinstance(literal, bool):
+        uselist = literal
+    lazy = _literal(_keyword(call, "lazy"))
+    if uselist is None and lazy in ("dynamic", "write_only"):
+        uselist = True
+    if uselist is None and target is not None:
+        uselist = _guess_uselist(engine, cls, target)
+    return Relationship(
+        cls, name, target, uselist, lazy if isinstance(lazy, str) else None, call, cls.path
+    )
+
+
+def _annotated(engine: Inference, binding: Binding) -> tuple[str | None, bool | None]:
+    if binding.annotation is None:
+        return None, None
+    for ref in sorted(engine.annotations.types(binding.annotation, binding.scope)):
+        if ref.name in engine.facts.classes:
+            return ref.name, False
+        if ref.name in _COLLECTIONS and ref.args:
+            last = ref.args[-1]
+            return (last.name if last.name in engine.facts.classes else None), True
+    return None, None
+
+
+def _class_of(engine: Inference, node: ast.expr) -> str | None:
+    if isinstance(node, ast.Lambda):
+        return _class_of(engine, node.body)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        found = engine.classes_named.get(node.value.rpartition(".")[2], [])
+        return found[0].qualname if len(found) == 1 else None
+    for ref in sorted(engine.types(node)):
+        if ref.name == "type":
+            return ref.args[0].name
+    return None
+
+
+def _guess_uselist(engine: Inference, cls: Class, target: str) -> bool | None:
+    """The side that holds the foreign key is the many-to-one side."""
+    other = engine.facts.classes.get(target)
+    here = _foreign_tables(cls)
+    there = _foreign_tables(other) if other is not None else set()
+    own, others = _table(cls), _table(other) if other is not None else None
+    if others is not None and others in here and not (own is not None and own in there):
+        return False
+    if own is not None and own in there and others not in here:
+        return True
+    return None
+
+
+def _table(cls: Class) -> str | None:
+    for statement in cls.node.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            for target in statement.targets:
+                if isinstance(target, ast.Name) and target.id == "__tablename__":
+                    return str(statement.value.value)
+    return cls.name.lower()
+
+
+def _foreign_tables(cls: Class) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(cls.node):
+        if isinstance(node, ast.Call) and node.args:
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name == "ForeignKey" and isinstance(node.args[0], ast.Constant):
+                found.add(str(node.args[0].value).rpartition(".")[0])
+    return found
+
+
+def _add_backref(
+    engine: Inference, entry: Relationship, found: dict[tuple[str, str], Relationship]
+) -> None:
+    value = _keyword(entry.node, "backref")
+    name, lazy, uselist = None, None, None
+    if isinstance(value, ast.Call) and value.args:
+        name = _literal(value.args[0])
+        lazy = _literal(_keyword(value, "lazy"))
+        uselist = _literal(_keyword(value, "uselist"))
+    elif value is not None:
+        name = _literal(value)
+    target = engine.facts.classes.get(entry.target or "")
+    if not isinstance(name, str) or target is None:
+        return
+    if not isinstance(uselist, bool):
+        uselist = None if entry.uselist is None else not entry.uselist
+    found.setdefault(
+        (target.qualname, name),
+        Relationship(
+            target,
+            name,
+            entry.cls.qualname,
+            uselist,
+            lazy if isinstance(lazy, str) else None,
+            entry.node,
+            entry.path,
+        ),
+    )
+
+
+def relationship_types(entry: Relationship) -> frozenset[TypeRef]:
+    """What the attribute holds on an instance."""
+    item = TypeRef(entry.target) if entry.target is not None else UNKNOWN
+    if entry.lazy == "dynamic":
+        return frozenset({TypeRef("sqlalchemy.orm.AppenderQuery", (item,))})
+    if entry.lazy == "write_only":
+        return frozenset({TypeRef("sqlalchemy.orm.WriteOnlyCollection", (item,))})
+    if entry.uselist is None:
+        return frozenset({UNKNOWN})
+    return frozenset({TypeRef("list", (item,)) if entry.uselist else item})

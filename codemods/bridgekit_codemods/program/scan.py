@@ -1,0 +1,672 @@
+"""One walk over a file's tree: definitions, bindings and the places where things are used."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bridgekit_codemods.program.calls import ReferenceKind
+from bridgekit_codemods.program.scopes import (
+    Binding,
+    BindingKind,
+    Block,
+    Place,
+    Position,
+    Scope,
+    ScopeKind,
+)
+from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.program.symbols import Class, Function, Param
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Which innermost lambda, comprehension or generator expression an expression stands in."""
+
+    in_lambda: bool = False
+    in_comprehension: bool = False
+    in_genexp: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallFact:
+    node: ast.Call
+    scope: Scope
+    context: Context
+    awaited: bool
+    is_decorator: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UseFact:
+    """A name or attribute that is read and not called."""
+
+    node: ast.Name | ast.Attribute
+    scope: Scope
+    kind: ReferenceKind
+    call: ast.Call | None
+    keyword: str | None
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExpressionFact:
+    """An expression in a special place (with, iteration, attribute access)."""
+
+    node: ast.expr
+    scope: Scope
+    context: Context
+    is_async: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreFact:
+    """An assignment to an attribute or to an item with a literal key."""
+
+    target: ast.Attribute | ast.Subscript
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoratorFact:
+    node: ast.expr
+    scope: Scope
+    function: Function | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the walks over all files found, in file and source order."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, Class] = field(default_factory=dict)
+    modules: dict[str, Scope] = field(default_factory=dict)
+    function_scopes: dict[Function, Scope] = field(default_factory=dict)
+    class_scopes: dict[Class, Scope] = field(default_factory=dict)
+    definition_scopes: dict[Function | Class, Scope] = field(default_factory=dict)
+    places: dict[ast.AST, Place] = field(default_factory=dict)
+    calls: list[CallFact] = field(default_factory=list)
+    uses: list[UseFact] = field(default_factory=list)
+    attributes: list[ExpressionFact] = field(default_factory=list)
+    withs: list[ExpressionFact] = field(default_factory=list)
+    iterations: list[ExpressionFact] = field(default_factory=list)
+    stores: list[StoreFact] = field(default_factory=list)
+    decorators: list[DecoratorFact] = field(default_factory=list)
+    returns: dict[Function, list[ast.expr]] = field(default_factory=dict)
+    yields: dict[Function, list[ast.Yield | ast.YieldFrom]] = field(default_factory=dict)
+    lambdas: dict[ast.Lambda, Scope] = field(default_factory=dict)
+
+
+def scan(file: SourceFile, facts: Facts) -> None:
+    """Add one parsed file to the facts. The file must have a tree."""
+    assert file.tree is not None
+    scope = Scope("module", None, file, None, None, Block(None))
+    facts.modules[file.path] = scope
+    _Scanner(file, facts, scope).statements(file.tree.body, scope.block)
+
+
+def _apply_narrowings(scope: Scope) -> None:
+    """An `isinstance` test tells something only about names that are local here."""
+    for name, binding in scope.narrowings:
+        if name in scope.names:
+            scope.names[name].append(binding)
+
+
+def _end(*nodes: ast.AST) -> Position:
+    return max((n.end_lineno, n.end_col_offset) for n in nodes)  # type: ignore[attr-defined]
+
+
+class _Scanner:
+    """Walks one scope's statements; nested scopes get a scanner of their own."""
+
+    def __init__(
+        self, file: SourceFile, facts: Facts, scope: Scope, context: Context = Context()
+    ) -> None:
+        self.file = file
+        self.facts = facts
+        self.scope = scope
+        self.block = scope.block
+        self.context = context
+
+    # -- statements ------------------------------------------------------------------------
+
+    def statements(self, body: Iterable[ast.stmt], block: Block) -> None:
+        outer, self.block = self.block, block
+        for statement in body:
+            handler = _STATEMENTS.get(type(statement))
+            if handler is not None:
+                handler(self, statement)
+            else:
+                for child in ast.iter_child_nodes(statement):
+                    if isinstance(child, ast.expr):
+                        self.expression(child)
+        self.block = outer
+
+    def nested(self, body: list[ast.stmt], *, loop: bool = False) -> None:
+        if body:
+            self.statements(body, Block(self.block, loop))
+
+    def bind(self, kind: BindingKind, name: str, position: Position, **more: object) -> Binding:
+        binding = Binding(kind, self.block, position, self.scope, **more)  # type: ignore[arg-type]
+        self.scope.bind(name, binding)
+        return binding
+
+    def assign(self, target: ast.expr, source: Binding) -> None:
+        """Bind a target (a name, an attribute, an item or a nest of them) to a source."""
+        if isinstance(target, ast.Name):
+            self.scope.bind(target.id, source)
+            self.place(target)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            starred = False
+            for index, element in enumerate(target.elts):
+                is_star = isinstance(element, ast.Starred)
+                starred = starred or is_star
+                inner = element.value if isinstance(element, ast.Starred) else element
+                item = Binding(
+                    "opaque" if is_star else "item",
+                    self.block,
+                    source.position,
+                    self.scope,
+                    source=source,
+                    index=None if starred else index,
+                )
+                self.assign(inner, item)
+        elif isinstance(target, ast.Starred):
+            self.assign(target.value, Binding("opaque", self.block, source.position, self.scope))
+        else:
+            self.expression(target)
+            if isinstance(target, (ast.Attribute, ast.Subscript)):
+                self.facts.stores.append(StoreFact(target, source))
+
+    def source(self, kind: BindingKind, node: ast.expr | None, position: Position) -> Binding:
+        return Binding(kind, self.block, position, self.scope, node=node)
+
+    def do_assign(self, node: ast.Assign) -> None:
+        self.expression(node.value, "assigned")
+        for target in node.targets:
+            if isinstance(target, (ast.Tuple, ast.List)) and isinstance(
+                node.value, (ast.Tuple, ast.List)
+            ):
+                plain = not any(isinstance(e, ast.Starred) for e in target.elts + node.value.elts)
+                if plain and len(target.elts) == len(node.value.elts):
+                    for part, value in zip(target.elts, node.value.elts, strict=True):
+                        self.assign(part, self.source("value", value, _end(node)))
+                    continue
+            self.assign(target, self.source("value", node.value, _end(node)))
+
+    def do_ann_assign(self, node: ast.AnnAssign) -> None:
+        self.expression(node.annotation, "annotation")
+        if node.value is not None:
+            self.expression(node.value, "assigned")
+        source = self.source("annotated", node.value, _end(node))
+        source.annotation = node.annotation
+        self.assign(node.target, source)
+
+    def do_aug_assign(self, node: ast.AugAssign) -> None:
+        # the kind of value hardly ever changes, so this is a read and no binding
+        self.expression(node.value)
+        if isinstance(node.target, ast.Name):
+            self.place(node.target)
+        else:
+            self.expression(node.target)
+
+    def do_for(self, node: ast.For | ast.AsyncFor) -> None:
+        self.expression(node.iter)
+        self.iteration(node.iter, isinstance(node, ast.AsyncFor))
+        outer, self.block = self.block, Block(self.block, loop=True)
+        self.assign(node.target, self.source("element", node.iter, _end(node.target, node.iter)))
+        self.statements(node.body, self.block)
+        self.block = outer
+        self.nested(node.orelse)
+
+    def do_while(self, node: ast.While) -> None:
+        outer, self.block = self.block, Block(self.block, loop=True)
+        self.expression(node.test)
+        self.narrow(node.test)
+        self.statements(node.body, self.block)
+        self.block = outer
+        self.nested(node.orelse)
+
+    def do_if(self, node: ast.If) -> None:
+        self.expression(node.test)
+        outer, self.block = self.block, Block(self.block)
+        self.narrow(node.test)
+        self.statements(node.body, self.block)
+        self.block = outer
+        self.nested(node.orelse)
+
+    def do_assert(self, node: ast.Assert) -> None:
+        self.expression(node.test)
+        if node.msg is not None:
+            self.expression(node.msg)
+        self.narrow(node.test)
+
+    def narrow(self, test: ast.expr) -> None:
+        """Take note of `isinstance(name, C)` where the test must hold from here on."""
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            for value in test.values:
+                self.narrow(value)
+        elif (
+            isinstance(test, ast.Call)
+            and isinstance(test.func, ast.Name)
+            and test.func.id == "isinstance"
+            and len(test.args) == 2
+            and isinstance(test.args[0], ast.Name)
+        ):
+            source = self.source("narrowed", test.args[1], _end(test))
+            self.scope.narrowings.append((test.args[0].id, source))
+
+    def do_try(self, node: ast.Try) -> None:
+        self.nested(node.body)
+        for handler in node.handlers:
+            outer, self.block = self.block, Block(self.block)
+            if handler.type is not None:
+                self.expression(handler.type)
+            if handler.name:
+                position = (handler.lineno, handler.col_offset)
+                self.scope.bind(handler.name, self.source("caught", handler.type, position))
+            self.statements(handler.body, self.block)
+            self.block = outer
+        self.nested(node.orelse)
+        self.nested(node.finalbody)
+
+    def do_with(self, node: ast.With | ast.AsyncWith) -> None:
+        is_async = isinstance(node, ast.AsyncWith)
+        for item in node.items:
+            self.expression(item.context_expr)
+            self.facts.withs.append(
+                ExpressionFact(item.context_expr, self.scope, self.context, is_async)
+            )
+            if item.optional_vars is not None:
+                position = _end(item.optional_vars, item.context_expr)
+                self.assign(item.optional_vars, self.source("entered", item.context_expr, position))
+        self.nested(node.body)
+
+    def do_return(self, node: ast.Return) -> None:
+        if node.value is not None:
+            self.expression(node.value, "returned")
+            if self.scope.function is not None:
+                self.facts.returns.setdefault(self.scope.function, []).append(node.value)
+
+    def do_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            position = _end(node)
+            if alias.asname:
+                self.bind("import", alias.asname, position, module=alias.name)
+            else:
+                root = alias.name.partition(".")[0]
+                self.bind("import", root, position, module=root, attribute=alias.name)
+
+    def do_import_from(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        if node.level:
+            # by directory, because a namespace package has no name of its own
+            directory = self.file.path.split("/")[:-1]
+            base = directory[: max(0, len(directory) - node.level + 1)]
+            module = ".".join([*base, *([node.module] if node.module else [])]) or "."
+        for alias in node.names:
+            if alias.name == "*":
+                self.scope.module_scope.star_imports.append(module)
+            else:
+                self.bind(
+                    "from",
+                    alias.asname or alias.name,
+                    _end(node),
+                    module=module,
+                    attribute=alias.name,
+                )
+
+    def do_global(self, node: ast.Global | ast.Nonlocal) -> None:
+        for name in node.names:
+            self.scope.redirected[name] = "global" if isinstance(node, ast.Global) else "nonlocal"
+
+    def do_delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.place(target)
+            else:
+                self.expression(target)
+
+    def do_match(self, node: ast.Match) -> None:
+        self.expression(node.subject)
+        for case in node.cases:
+            outer, self.block = self.block, Block(self.block)
+            self.pattern(case.pattern)
+            if case.guard is not None:
+                self.expression(case.guard)
+            self.statements(case.body, self.block)
+            self.block = outer
+
+    def pattern(self, pattern: ast.pattern) -> None:
+        position = (pattern.end_lineno, pattern.end_col_offset)
+        for part in ast.walk(pattern):
+            if isinstance(part, (ast.MatchValue, ast.MatchClass)):
+                self.expression(part.value if isinstance(part, ast.MatchValue) else part.cls)
+            if isinstance(part, ast.MatchAs) and part.name:
+                if isinstance(part.pattern, ast.MatchClass):
+                    self.bind("narrowed", part.name, position, node=part.pattern.cls)
+                else:
+                    self.bind("opaque", part.name, position)
+            elif isinstance(part, ast.MatchStar) and part.name:
+                self.bind("opaque", part.name, position)
+            elif isinstance(part, ast.MatchMapping) and part.rest:
+                self.bind("opaque", part.rest, position)
+
+    # -- definitions -----------------------------------------------------------------------
+
+    def qualified(self, name: str) -> str:
+        if self.scope.kind == "class" and self.scope.cls is not None:
+            return f"{self.scope.cls.qualname}.{name}"
+        if self.scope.function is not None:
+            return f"{self.scope.function.qualname}.<locals>.{name}"
+        return f"{self.file.module}.{name}"
+
+    def do_function(self, node: FunctionNode) -> None:
+        arguments = node.args
+        for decorator in node.decorator_list:
+            self.expression(decorator, "decorator")
+        for default in [*arguments.defaults, *[d for d in arguments.kw_defaults if d]]:
+            self.expression(default)
+        qualname = self.qualified(node.name)
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "deleter"):
+                qualname += f"#{decorator.attr}"
+        qualname = _unused(qualname, self.facts.functions)
+        function = Function(
+            qualname=qualname,
+            name=node.name,
+            module=self.file.module,
+            path=self.file.path,
+            node=node,
+            cls=self.scope.cls if self.scope.kind == "class" else None,
+            parent=self.scope.function,
+            params=_parameters(arguments),
+            is_async=isinstance(node, ast.AsyncFunctionDef),
+        )
+        self.facts.functions[qualname] = function
+        self.facts.definition_scopes[function] = self.scope
+        for decorator in node.decorator_list:
+            self.facts.decorators.append(DecoratorFact(decorator, self.scope, function))
+        self.bind("function", node.name, (node.lineno, node.col_offset), function=function)
+        if function.cls is not None:
+            suffix = qualname.rpartition("#")[2] if "#" in qualname else ""
+            key = f"{node.name}#{suffix}" if suffix in ("setter", "deleter") else node.name
+            function.cls.methods[key] = function
+        inner = Scope("function", self.scope, self.file, function, self.scope.cls, Block(None))
+        self.facts.function_scopes[function] = inner
+        for param in function.params:
+            if param.annotation is not None:
+                self.expression(param.annotation, "annotation")
+            binding = Binding("param", inner.block, (0, 0), inner, function=function, param=param)
+            inner.names[param.name] = [binding]
+        if node.returns is not None:
+            self.expression(node.returns, "annotation")
+        scanner = _Scanner(self.file, self.facts, inner)
+        _declare(node.body, inner)
+        scanner.statements(node.body, inner.block)
+        _apply_narrowings(inner)
+        function.is_generator = function in self.facts.yields
+
+    def do_class(self, node: ast.ClassDef) -> None:
+        for decorator in node.decorator_list:
+            self.expression(decorator, "decorator")
+            self.facts.decorators.append(DecoratorFact(decorator, self.scope, None))
+        for base in node.bases:
+            self.expression(base)
+        for keyword in node.keywords:
+            self.expression(keyword.value)
+        qualname = _unused(self.qualified(node.name), self.facts.classes)
+        cls = Class(qualname, node.name, self.file.module, self.file.path, node)
+        self.facts.classes[qualname] = cls
+        self.facts.definition_scopes[cls] = self.scope
+        self.bind("class", node.name, (node.lineno, node.col_offset), cls=cls)
+        inner = Scope("class", self.scope, self.file, self.scope.function, cls, Block(None))
+        self.facts.class_scopes[cls] = inner
+        _Scanner(self.file, self.facts, inner).statements(node.body, inner.block)
+
+    # -- expressions -----------------------------------------------------------------------
+
+    def place(self, node: ast.Name) -> None:
+        position = (node.lineno, node.col_offset)
+        self.facts.places[node] = Place(self.scope, self.block, position)
+
+    def iteration(self, node: ast.expr, is_async: bool = False) -> None:
+        self.facts.iterations.append(ExpressionFact(node, self.scope, self.context, is_async))
+
+    def expression(
+        self,
+        node: ast.expr,
+        role: str = "other",
+        call: ast.Call | None = None,
+        keyword: str | None = None,
+        position: int | None = None,
+    ) -> None:
+        """Visit an expression. `role` says what becomes of its value."""
+        kind = type(node)
+        if kind is ast.Name:
+            assert isinstance(node, ast.Name)
+            self.place(node)
+            if role not in ("called", "receiver", "annotation"):
+                self.use(node, role, call, keyword, position)
+        elif kind is ast.Attribute:
+            assert isinstance(node, ast.Attribute)
+            self.expression(node.value, "receiver" if role != "annotation" else role)
+            if role != "annotation":
+                self.facts.attributes.append(ExpressionFact(node, self.scope, self.context))
+                if role != "called":
+                    self.use(node, role, call, keyword, position)
+        elif kind is ast.Constant:
+            return
+        else:
+            handler = _EXPRESSIONS.get(kind)
+            if handler is not None:
+                handler(self, node, role)
+            else:
+                self.children(node, "annotation" if role == "annotation" else "other")
+
+    def children(self, node: ast.AST, role: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.expression(child, role)
+            elif isinstance(child, (ast.keyword, ast.comprehension)):
+                self.children(child, role)
+
+    def use(
+        self,
+        node: ast.Name | ast.Attribute,
+        role: str,
+        call: ast.Call | None,
+        keyword: str | None,
+        position: int | None,
+    ) -> None:
+        if isinstance(node.ctx, ast.Load) and role != "receiver":
+            kind: ReferenceKind = role if role in _ROLES else "other"  # type: ignore[assignment]
+            self.facts.uses.append(UseFact(node, self.scope, kind, call, keyword, position))
+
+    def do_call(self, node: ast.Call, role: str) -> None:
+        self.expression(node.func, "called")
+        for index, argument in enumerate(node.args):
+            if isinstance(argument, ast.Starred):
+                self.expression(argument, "argument")
+            else:
+                self.expression(argument, "argument", node, None, index)
+        for entry in node.keywords:
+            self.expression(entry.value, "argument", node, entry.arg, None)
+        self.facts.calls.append(
+            CallFact(node, self.scope, self.context, role == "awaited", role == "decorator")
+        )
+
+    def do_await(self, node: ast.Await, role: str) -> None:
+        self.expression(node.value, "awaited")
+
+    def do_container(self, node: ast.List | ast.Tuple | ast.Set, role: str) -> None:
+        inner = role if role == "annotation" else "container"
+        for element in node.elts:
+            self.expression(element, inner)
+
+    def do_dict(self, node: ast.Dict, role: str) -> None:
+        for key in node.keys:
+            if key is not None:
+                self.expression(key, "container")
+        for value in node.values:
+            self.expression(value, "container")
+
+    def do_branches(self, node: ast.IfExp, role: str) -> None:
+        self.expression(node.test)
+        self.expression(node.body, role)
+        self.expression(node.orelse, role)
+
+    def do_bool(self, node: ast.BoolOp, role: str) -> None:
+        for value in node.values:
+            self.expression(value, role)
+
+    def do_starred(self, node: ast.Starred, role: str) -> None:
+        self.expression(node.value, "other")
+        self.iteration(node.value)
+
+    def do_named(self, node: ast.NamedExpr, role: str) -> None:
+        self.expression(node.value, "assigned")
+        scope = self.scope
+        while scope.kind == "comprehension" and scope.parent is not None:
+            scope = scope.parent
+        self.place(node.target)
+        scope.bind(node.target.id, Binding("value", self.block, _end(node), scope, node=node.value))
+
+    def do_yield(self, node: ast.Yield | ast.YieldFrom, role: str) -> None:
+        if node.value is not None:
+            self.expression(node.value, "returned")
+            if isinstance(node, ast.YieldFrom):
+                self.iteration(node.value)
+        if self.scope.function is not None:
+            self.facts.yields.setdefault(self.scope.function, []).append(node)
+
+    def do_lambda(self, node: ast.Lambda, role: str) -> None:
+        for default in [*node.args.defaults, *[d for d in node.args.kw_defaults if d]]:
+            self.expression(default)
+        inner = self.inner("lambda", Context(in_lambda=True))
+        for param in _parameters(node.args):
+            inner.bind("opaque", param.name, (0, 0))
+        self.facts.lambdas[node] = inner.scope
+        inner.expression(node.body, "returned")
+
+    def inner(self, kind: ScopeKind, context: Context) -> _Scanner:
+        scope = Scope(kind, self.scope, self.file, self.scope.function, self.scope.cls, self.block)
+        return _Scanner(self.file, self.facts, scope, context)
+
+    def do_comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, role: str
+    ) -> None:
+        if self.context.in_lambda:
+            context = self.context
+        elif isinstance(node, ast.GeneratorExp):
+            context = Context(in_genexp=True)
+        else:
+            context = Context(in_comprehension=True)
+        inner = self.inner("comprehension", context)
+        for index, generator in enumerate(node.generators):
+            # the first iterable runs outside the comprehension's own scope
+            visitor = self if index == 0 else inner
+            visitor.expression(generator.iter)
+            visitor.iteration(generator.iter, bool(generator.is_async))
+            inner.assign(generator.target, inner.source("element", generator.iter, (0, 0)))
+            for condition in generator.ifs:
+                inner.expression(condition)
+        if isinstance(node, ast.DictComp):
+            inner.expression(node.key)
+            inner.expression(node.value, "container")
+        else:
+            inner.expression(node.elt, "container")
+
+    def do_joined(self, node: ast.JoinedStr | ast.FormattedValue, role: str) -> None:
+        self.children(node, "other")
+
+
+_ROLES = ("argument", "assigned", "returned", "decorator", "container")
+_STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
+    ast.Assign: _Scanner.do_assign,
+    ast.AnnAssign: _Scanner.do_ann_assign,
+    ast.AugAssign: _Scanner.do_aug_assign,
+    ast.For: _Scanner.do_for,
+    ast.AsyncFor: _Scanner.do_for,
+    ast.While: _Scanner.do_while,
+    ast.If: _Scanner.do_if,
+    ast.Assert: _Scanner.do_assert,
+    ast.Try: _Scanner.do_try,
+    ast.TryStar: _Scanner.do_try,
+    ast.With: _Scanner.do_with,
+    ast.AsyncWith: _Scanner.do_with,
+    ast.Return: _Scanner.do_return,
+    ast.Import: _Scanner.do_import,
+    ast.ImportFrom: _Scanner.do_import_from,
+    ast.Global: _Scanner.do_global,
+    ast.Nonlocal: _Scanner.do_global,
+    ast.Delete: _Scanner.do_delete,
+    ast.Match: _Scanner.do_match,
+    ast.FunctionDef: _Scanner.do_function,
+    ast.AsyncFunctionDef: _Scanner.do_function,
+    ast.ClassDef: _Scanner.do_class,
+}
+_EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
+    ast.Call: _Scanner.do_call,
+    ast.Await: _Scanner.do_await,
+    ast.List: _Scanner.do_container,
+    ast.Tuple: _Scanner.do_container,
+    ast.Set: _Scanner.do_container,
+    ast.Dict: _Scanner.do_dict,
+    ast.IfExp: _Scanner.do_branches,
+    ast.BoolOp: _Scanner.do_bool,
+    ast.Starred: _Scanner.do_starred,
+    ast.NamedExpr: _Scanner.do_named,
+    ast.Yield: _Scanner.do_yield,
+    ast.YieldFrom: _Scanner.do_yield,
+    ast.Lambda: _Scanner.do_lambda,
+    ast.ListComp: _Scanner.do_comprehension,
+    ast.SetComp: _Scanner.do_comprehension,
+    ast.DictComp: _Scanner.do_comprehension,
+    ast.GeneratorExp: _Scanner.do_comprehension,
+    ast.JoinedStr: _Scanner.do_joined,
+    ast.FormattedValue: _Scanner.do_joined,
+}
+
+
+def _unused(qualname: str, taken: dict[str, Function] | dict[str, Class]) -> str:
+    if qualname not in taken:
+        return qualname
+    number = 2
+    while f"{qualname}#{number}" in taken:
+        number += 1
+    return f"{qualname}#{number}"
+
+
+def _declare(body: list[ast.stmt], scope: Scope) -> None:
+    """`global` and `nonlocal` hold for the whole function, wherever they stand in it."""
+    pending: list[ast.AST] = list(body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            for name in node.names:
+                scope.redirected[name] = "global" if isinstance(node, ast.Global) else "nonlocal"
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
+            continue
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def _parameters(arguments: ast.arguments) -> tuple[Param, ...]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults = padding + list(arguments.defaults)
+    found = [
+        Param(a.arg, "posonly" if i < len(arguments.posonlyargs) else "arg", a.annotation, d)
+        for i, (a, d) in enumerate(zip(positional, defaults, strict=True))
+    ]
+    if arguments.vararg:
+        found.append(Param(arguments.vararg.arg, "vararg", arguments.vararg.annotation, None))
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        found.append(Param(argument.arg, "kwonly", argument.annotation, default))
+    if arguments.kwarg:
+        found.append(Param(arguments.kwarg.arg, "kwarg", arguments.kwarg.annotation, None))
+    return tuple(found)

@@ -1,0 +1,458 @@
+"""Call sites and references from the facts and the inferred types."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterable
+
+from bridgekit_codemods.program.calls import (
+    AttributeUse,
+    CallKind,
+    CallSite,
+    Grade,
+    Reference,
+    Target,
+)
+from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.results import MANAGERS
+from bridgekit_codemods.program.scan import CallFact, Context, ExpressionFact, UseFact
+from bridgekit_codemods.program.scopes import Scope
+from bridgekit_codemods.program.symbols import Class, Function
+from bridgekit_codemods.program.types import (
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    TypeRef,
+    Types,
+    external,
+    is_mock,
+)
+
+_CONSUMERS = frozenset(
+    {
+        "builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "builtins.sorted",
+        "builtins.sum", "builtins.any", "builtins.all", "builtins.min", "builtins.max",
+        "builtins.next", "builtins.enumerate", "builtins.reversed", "builtins.iter",
+        "builtins.dict", "builtins.zip", "builtins.map", "builtins.filter", "builtins.str.join",
+        "collections.deque", "itertools.chain", "itertools.islice",
+    }
+)  # fmt: skip
+_RANK: dict[str, int] = {
+    "exact": 0, "method": 1, "override": 2, "traced": 3, "engine": 4, "guess": 5,
+}  # fmt: skip
+
+
+class Sites:
+    """Builds the program's call sites; one instance for one program."""
+
+    def __init__(self, engine: Inference) -> None:
+        self.engine = engine
+        self.facts = engine.facts
+        self.properties = {
+            fn.name for fn in self.facts.functions.values() if fn.cls is not None and fn.is_property
+        }
+
+    def all(self) -> list[CallSite]:
+        """Every site, in the order of files and positions."""
+        found: list[CallSite] = []
+        for call in self.facts.calls:
+            found.append(self._call(call))
+            found += self._consumed(call)
+        for attribute in self.facts.attributes:
+            found += self._property(attribute)
+        for fact in self.facts.withs:
+            found += self._with(fact)
+        for fact in self.facts.iterations:
+            found += self._iteration(fact)
+        for decorator in self.facts.decorators:
+            found += self._decorator(decorator.node, decorator.scope)
+        return sorted(found, key=lambda s: (s.path, s.span, s.kind))
+
+    def _site(
+        self,
+        kind: CallKind,
+        node: ast.expr,
+        scope: Scope,
+        context: Context,
+        targets: dict[Function, str],
+        externals: Iterable[str] = (),
+        *,
+        name: str = "",
+        receiver: Types = NOTHING,
+        awaited: bool = False,
+    ) -> CallSite:
+        ordered = sorted(targets, key=lambda f: (_RANK[targets[f]], f.qualname))
+        return CallSite(
+            path=scope.file.path,
+            span=scope.file.span(node),
+            node=node,
+            kind=kind,
+            caller=scope.function,
+            targets=tuple(Target(f, _grade(targets[f])) for f in ordered),
+            externals=tuple(sorted(set(externals))),
+            name=name,
+            receiver=receiver,
+            in_lambda=context.in_lambda,
+            in_comprehension=context.in_comprehension,
+            in_genexp=context.in_genexp,
+            awaited=awaited,
+        )
+
+    # -- calls -----------------------------------------------------------------------------
+
+    def _call(self, fact: CallFact) -> CallSite:
+        func = fact.node.func
+        callees = self.engine.types(func)
+        targets, externals = self._callees(callees, self._may_be_subclass(func))
+        receiver = self.engine.types(func.value) if isinstance(func, ast.Attribute) else NOTHING
+        return self._site(
+            "call", fact.node, fact.scope, fact.context, targets, externals,
+            name=_last_name(func), receiver=receiver, awaited=fact.awaited,
+        )  # fmt: skip
+
+    def _may_be_subclass(self, func: ast.expr) -> bool:
+        """Whether a class called here may be any subclass (`cls()`, `type(self)()`)."""
+        if isinstance(func, ast.Name):
+            place = self.facts.places.get(func)
+            fn = place.scope.function if place is not None else None
+            return fn is not None and any(p.name == func.id for p in fn.params)
+        return isinstance(func, ast.Call) or (
+            isinstance(func, ast.Attribute) and func.attr == "__class__"
+        )
+
+    def _callees(self, callees: Types, open_class: bool) -> tuple[dict[Function, str], set[str]]:
+        """Project functions with grades, and library names, that calling these values reaches."""
+        targets: dict[Function, str] = {}
+        externals: set[str] = set()
+        doubtful = False
+        for ref in sorted(callees):
+            if ref == NONE:
+                continue
+            known = self._callee(ref, open_class, targets, externals)
+            doubtful = doubtful or not known
+        doubles = {name for name in externals if is_mock(external(name))}
+        if targets:
+            # a double stands in for the real thing and does not make it doubtful
+            externals -= doubles
+        if targets and (doubtful or externals):
+            targets = dict.fromkeys(targets, "guess")
+        return targets, externals
+
+    def _callee(
+        self, ref: TypeRef, open_class: bool, targets: dict[Function, str], externals: set[str]
+    ) -> bool:
+        """Add what calling one value reaches; False when that is not known to be all."""
+        if ref.name == "function":
+            fn = self.facts.functions.get(ref.args[0].name)
+            if fn is not None:
+                _add(targets, fn, ref.args[1].name)
+            return fn is not None
+        if ref.name == "functools.partial" and ref.args:
+            return self._callee(ref.args[0], open_class, targets, externals)
+        if ref.name == "type":
+            cls = self.facts.classes.get(ref.args[0].name)
+            if cls is not None:
+                self._constructor(cls, open_class, targets, externals)
+            return cls is not None
+        if ref.name == "external":
+            name = ref.args[0].name
+            root, _, last = name.rpartition(".")
+            if root == "builtins" and not hasattr(builtins, last):
+                return False
+            externals.add(name)
+            return True
+        cls = self.facts.classes.get(ref.name)
+        if cls is not None:
+            fn = self.engine.members.find_method(cls, "__call__")
+            if fn is None:
+                return False
+            _add(targets, fn, "method")
+            for subclass in self.engine.members.descendants(cls):
+                other = self.engine.members.find_method(subclass, "__call__")
+                if other is not None:
+                    _add(targets, other, "override")
+            return True
+        if ref.name.startswith("bridgekit."):
+            externals.add(ref.name)
+            return True
+        if "." in ref.name:
+            externals.add(f"{ref.name}.__call__")
+            return True
+        return False
+
+    def _constructor(
+        self, cls: Class, open_class: bool, targets: dict[Function, str], externals: set[str]
+    ) -> None:
+        members = self.engine.members
+        found = False
+        for name in ("__new__", "__init__", "__post_init__"):
+            fn = members.find_method(cls, name)
+            if fn is not None:
+                _add(targets, fn, "exact")
+                found = True
+        if open_class:
+            for subclass in members.descendants(cls):
+                fn = members.find_method(subclass, "__init__")
+                if fn is not None:
+                    _add(targets, fn, "override")
+        if not found:
+            bases = [b for b in cls.mro if isinstance(b, str) and b != "?"]
+            externals.update(bases[:1])
+
+    def _consumed(self, fact: CallFact) -> list[CallSite]:
+        """`list(x)`, `next(x)`, `sum(x)`, ...: the call runs the iterator."""
+        callees = self.engine.types(fact.node.func)
+        names = {r.args[0].name for r in callees if r.name == "external"}
+        if not names & _CONSUMERS:
+            return []
+        found: list[CallSite] = []
+        for argument in fact.node.args:
+            if not isinstance(argument, ast.Starred):
+                found += self._iteration(ExpressionFact(argument, fact.scope, fact.context))
+        return found
+
+    # -- implicit calls --------------------------------------------------------------------
+
+    def _property(self, fact: ExpressionFact) -> list[CallSite]:
+        node = fact.node
+        assert isinstance(node, ast.Attribute)
+        if node.attr not in self.properties:
+            return []
+        receivers = self.engine.types(node.value)
+        key = {ast.Store: f"{node.attr}#setter", ast.Del: f"{node.attr}#deleter"}.get(
+            type(node.ctx), node.attr
+        )
+        targets: dict[Function, str] = {}
+        doubtful = not receivers
+        for ref in sorted(receivers):
+            if ref == UNKNOWN or ref.name == "external":
+                doubtful = True
+            for fn, grade in self._property_functions(ref, key):
+                _add(targets, fn, grade)
+        if not targets and not doubtful:
+            return []
+        if doubtful:
+            targets = dict.fromkeys(targets, "guess")
+        return [
+            self._site(
+                "property",
+                node,
+                fact.scope,
+                fact.context,
+                targets,
+                name=node.attr,
+                receiver=receivers,
+            )
+        ]
+
+    def _property_functions(self, ref: TypeRef, key: str) -> list[tuple[Function, str]]:
+        members = self.engine.members
+        if ref.name == "super":
+            cls = self.facts.classes.get(ref.args[0].name)
+            fn = members.find_method(cls, key, after=cls) if cls is not None else None
+            return [(fn, "method")] if fn is not None and fn.is_property else []
+        cls = self.facts.classes.get(ref.name)
+        if cls is None:
+            return []
+        found: list[tuple[Function, str]] = []
+        fn = members.find_method(cls, key)
+        if fn is not None and fn.is_property:
+            found.append((fn, "method"))
+        for subclass in members.descendants(cls):
+            other = members.find_method(subclass, key)
+            if other is not None and other.is_property and other is not fn:
+                found.append((other, "override"))
+        return found
+
+    def _with(self, fact: ExpressionFact) -> list[CallSite]:
+        prefix = "__a" if fact.is_async else "__"
+        names = (f"{prefix}enter__", f"{prefix}exit__")
+        targets, externals, doubtful = self._protocol(fact.node, names)
+        producers = self._producers(fact.node, managers=True)
+        for fn, grade in producers.items():
+            _add(targets, fn, grade)
+        return self._implicit("with", fact, targets, externals, doubtful, names[0])
+
+    def _iteration(self, fact: ExpressionFact) -> list[CallSite]:
+        names = ("__aiter__", "__anext__") if fact.is_async else ("__iter__", "__next__")
+        targets, externals, doubtful = self._protocol(fact.node, names[:1])
+        for fn in list(targets):
+            for ref in self.engine.results.called(fn, None):
+                cls = self.facts.classes.get(ref.name)
+                step = self.engine.members.find_method(cls, names[1]) if cls else None
+                if step is not None:
+                    _add(targets, step, targets[fn])
+        for fn, grade in self._producers(fact.node, managers=False).items():
+            _add(targets, fn, grade)
+        return self._implicit("iter", fact, targets, externals, doubtful, names[0])
+
+    def _implicit(
+        self,
+        kind: CallKind,
+        fact: ExpressionFact,
+        targets: dict[Function, str],
+        externals: set[str],
+        doubtful: bool,
+        name: str,
+    ) -> list[CallSite]:
+        if not targets and not externals:
+            return []
+        if targets and (doubtful or externals):
+            targets = dict.fromkeys(targets, "guess")
+        return [
+            self._site(
+                kind,
+                fact.node,
+                fact.scope,
+                fact.context,
+                targets,
+                externals,
+                name=name,
+                receiver=self.engine.types(fact.node),
+            )
+        ]
+
+    def _protocol(
+        self, node: ast.expr, names: tuple[str, ...]
+    ) -> tuple[dict[Function, str], set[str], bool]:
+        """The special methods that a statement calls on a value."""
+        members = self.engine.members
+        targets: dict[Function, str] = {}
+        externals: set[str] = set()
+        doubtful = False
+        for ref in sorted(self.engine.types(node)):
+            cls = self.facts.classes.get(ref.name)
+            if cls is not None:
+                for name in names:
+                    fn = members.find_method(cls, name)
+                    if fn is not None:
+                        _add(targets, fn, "method")
+                    else:
+                        bases = [b for b in cls.mro if isinstance(b, str) and b.count(".")]
+                        externals.update(f"{b}.{name}" for b in bases if _is_library_class(b))
+                    for subclass in members.descendants(cls):
+                        other = members.find_method(subclass, name)
+                        if other is not None:
+                            _add(targets, other, "override")
+            elif ref == UNKNOWN:
+                doubtful = True
+            elif "." in ref.name and ref.name not in MANAGERS and not is_mock(ref):
+                externals.update(f"{ref.name}.{name}" for name in names)
+        return targets, externals, doubtful
+
+    def _producers(self, node: ast.expr, *, managers: bool) -> dict[Function, str]:
+        """Project generator functions whose call, written right here, makes the value."""
+        if not isinstance(node, ast.Call):
+            return self._producers_of_name(node, managers=managers)
+        targets, _ = self._callees(self.engine.types(node.func), False)
+        return {
+            fn: grade
+            for fn, grade in targets.items()
+            if fn.is_generator and managers == _makes_manager(fn)
+        }
+
+    def _producers_of_name(self, node: ast.expr, *, managers: bool) -> dict[Function, str]:
+        """The same through a local name: `rows = fetch(); for row in rows: ...`."""
+        if not isinstance(node, ast.Name):
+            return {}
+        place = self.facts.places.get(node)
+        found = self.engine.linker.lookup(place.scope, node.id) if place is not None else None
+        if found is None or len(found[1]) != 1:
+            return {}
+        binding = found[1][0]
+        if binding.kind == "value" and isinstance(binding.node, ast.Call):
+            return self._producers(binding.node, managers=managers)
+        return {}
+
+    def _decorator(self, node: ast.expr, scope: Scope) -> list[CallSite]:
+        targets, externals = self._callees(self.engine.types(node), False)
+        if not targets and not externals:
+            return []
+        return [
+            self._site(
+                "decorator", node, scope, Context(), targets, externals, name=_last_name(node)
+            )
+        ]
+
+    # -- values ----------------------------------------------------------------------------
+
+    def references(self) -> list[Reference]:
+        """Project functions used as values. Parameters that hold functions do not count: what is
+        passed to them is recorded where it is passed."""
+        found: list[Reference] = []
+        for use in self.facts.uses:
+            if self._is_parameter(use):
+                continue
+            for ref in sorted(self.engine.types(use.node)):
+                if ref.name == "function":
+                    fn = self.facts.functions.get(ref.args[0].name)
+                    if fn is not None:
+                        found.append(self._reference(use, fn))
+        return sorted(found, key=lambda r: (r.path, r.span, r.function.qualname))
+
+    def _is_parameter(self, use: UseFact) -> bool:
+        if not isinstance(use.node, ast.Name):
+            return False
+        place = self.facts.places.get(use.node)
+        found = self.engine.linker.lookup(place.scope, use.node.id) if place is not None else None
+        return found is not None and all(b.kind == "param" for b in found[1])
+
+    def _reference(self, use: UseFact, fn: Function) -> Reference:
+        consumer = None
+        if use.call is not None:
+            targets, externals = self._callees(self.engine.types(use.call.func), False)
+            names = [*(f.qualname for f in targets), *sorted(externals)]
+            owner = [r.args[0].name for r in self.engine.types(use.call.func) if r.name == "type"]
+            consumer = (sorted(owner) or sorted(names) or [None])[0]  # type: ignore[list-item]
+        return Reference(
+            use.scope.file.path, use.scope.file.span(use.node), use.node, fn, use.scope.function,
+            use.kind, consumer, use.keyword, use.position,
+        )  # fmt: skip
+
+    def relationship_uses(self, names: set[str]) -> list[AttributeUse]:
+        """Accesses of attributes that are relationships of a model."""
+        found = []
+        for fact in self.facts.attributes:
+            node = fact.node
+            if isinstance(node, ast.Attribute) and node.attr in names:
+                scope = fact.scope
+                found.append(
+                    AttributeUse(
+                        scope.file.path,
+                        scope.file.span(node),
+                        node,
+                        scope.function,
+                        self.engine.types(node.value),
+                        node.attr,
+                    )
+                )
+        return sorted(found, key=lambda u: (u.path, u.span))
+
+
+def _add(targets: dict[Function, str], fn: Function, grade: str) -> None:
+    known = targets.get(fn)
+    if known is None or _RANK[grade] < _RANK[known]:
+        targets[fn] = grade
+
+
+def _grade(text: str) -> Grade:
+    return text  # type: ignore[return-value]
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Call):
+        return _last_name(node.func)
+    return ""
+
+
+def _makes_manager(fn: Function) -> bool:
+    return any((d.dotted or "").startswith("contextlib.") for d in fn.decorators)
+
+
+def _is_library_class(dotted: str) -> bool:
+    return not dotted.startswith(("builtins.", "typing.", "abc.", "enum."))

@@ -1,0 +1,52 @@
+"""Attribute names that Jinja templates touch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bridgekit_codemods.program.source import TEMPLATE_SUFFIXES
+
+try:
+    import jinja2
+    import jinja2.nodes
+except ImportError:  # the base install has no template engine; patterns serve then
+    jinja2 = None  # type: ignore[assignment]
+
+_TAGS = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
+_STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
+_MEMBER = re.compile(r"(?<=[\w\])])\s*\.\s*([A-Za-z_]\w*)")
+
+
+def template_attributes(sources: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
+    """For every template the attribute names it reads (`a.b.c` gives b and c)."""
+    return {
+        path: _attributes(data.decode("utf-8", "replace"))
+        for path, data in sorted(sources.items())
+        if path.endswith(TEMPLATE_SUFFIXES)
+    }
+
+
+def _attributes(text: str) -> frozenset[str]:
+    if jinja2 is not None:
+        try:
+            tree = jinja2.Environment(
+                extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", "jinja2.ext.i18n"]
+            ).parse(text)
+        except jinja2.TemplateSyntaxError:
+            # tags of extensions that are not known here
+            return _by_pattern(text)
+        found = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)}
+        for node in tree.find_all(jinja2.nodes.Getitem):
+            if isinstance(node.arg, jinja2.nodes.Const) and isinstance(node.arg.value, str):
+                found.add(node.arg.value)
+        return frozenset(found)
+    return _by_pattern(text)
+
+
+def _by_pattern(text: str) -> frozenset[str]:
+    found: set[str] = set()
+    for match in _TAGS.finditer(text):
+        code = _STRINGS.sub("''", match.group(1) or match.group(2) or "")
+        found.update(_MEMBER.findall(code))
+    return frozenset(found)
