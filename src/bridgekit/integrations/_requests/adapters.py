@@ -17,7 +17,7 @@ from .pools import AsyncPool, PoolOptions, SyncPool
 from .retry import Exhausted, Retry
 from .tls import plain_context, tls_context, tls_key
 from .urls import BadURL, get_auth_from_url, locate
-from .wire import Outgoing, wire_headers
+from .wire import Outgoing, check_body, wire_headers
 
 DEFAULT_POOLSIZE = 10
 _POOL_KEYWORDS = frozenset(["ssl_context", "source_address", "socket_options"])
@@ -295,10 +295,8 @@ class HTTPAdapterBase(BaseAdapter):
         proxy = select_proxy(request.url, proxies) or None
         secure = location.scheme == "https"
         where = Where(tls_key(verify, cert) if secure else None, proxy, verify, cert)
-        try:
-            headers = wire_headers(request, location)
-        except UnicodeEncodeError as error:
-            raise errors.InvalidHeader(error, request=request) from error
+        headers = wire_headers(request, location)
+        check_body(request.body)
         outgoing = Outgoing(request.method, location, headers, request.body, connect, read, request)
         retries = Retry.from_int(self.max_retries)
         while True:

@@ -9,6 +9,7 @@ closes them, no timeout but those given (connect, read between two bytes), heade
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,7 @@ else:
 
 _LINE = 65536
 _LARGE = 1 << 18
+_BODILESS = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH"])
 
 
 @lru_cache(maxsize=256)
@@ -39,12 +41,63 @@ def _url(text: str) -> Any:
     return URL(text, encoded=True)
 
 
+@lru_cache(maxsize=1)
+def _connector_class() -> type[Any]:
+    """aiohttp's connector, looking whether an idle connection is still alive before using it.
+
+    urllib3 does the same. aiohttp by itself notices a closed connection only when the loop has got
+    round to it and repeats the request instead, which would hide failures from the retry rules.
+    """
+
+    class Connector(aiohttp.TCPConnector):
+        async def _get(self, *args: Any, **kwargs: Any) -> Any:
+            while True:
+                connection = await super()._get(*args, **kwargs)
+                if connection is None or not _stale(connection):
+                    return connection
+                connection.close()
+
+    return Connector
+
+
+def _stale(connection: Any) -> bool:
+    transport = connection.transport
+    if transport is None:
+        return True
+    sock = transport.get_extra_info("socket")
+    if sock is None or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))  # nothing is expected: the server has closed, or has lost the thread
+
+
 def can_send(outgoing: Outgoing) -> bool:
     """Tell whether aiohttp can put this request on the wire byte for byte.
 
-    It encodes header values as UTF-8, so anything but ASCII goes through the other pool.
+    It encodes header values as UTF-8, so anything but ASCII goes through the other pool, and so
+    does a request without a body to which it would add a length (a redirected DELETE).
     """
+    if outgoing.body is None and outgoing.method not in _BODILESS:
+        if not any(name.lower() == b"content-length" for name, _ in outgoing.headers):
+            return False
     return all(value.isascii() for _, value in outgoing.headers)
+
+
+class _Watched:
+    """A body that remembers why it failed, since aiohttp reports only that sending did."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class AiohttpPool(Pool):
@@ -55,7 +108,7 @@ class AiohttpPool(Pool):
         self._binding = binding
         self._loop = asyncio.get_running_loop()
         local = (options.source_address, 0) if options.source_address else None
-        connector = aiohttp.TCPConnector(
+        connector = _connector_class()(
             limit=0,
             limit_per_host=0,
             ssl=options.context,
@@ -71,16 +124,21 @@ class AiohttpPool(Pool):
             max_line_size=_LINE,
             max_field_size=_LINE,
         )
+        self._session._retry_connection = False  # repeating is for the retry rules to decide
 
     async def exchange(self, outgoing: Outgoing) -> Incoming:
         """Send and await the head of the response. Raises the mapped exceptions."""
-        headers = {name.decode("latin-1"): value.decode("ascii") for name, value in outgoing.headers}
+        headers = {
+            name.decode("latin-1"): value.decode("ascii") for name, value in outgoing.headers
+        }
         body = outgoing.body
         chunked: bool | None = None
+        chunks: _Watched | None = None
         if isinstance(body, str):
             body = body.encode("utf-8")
         if body is not None and (not isinstance(body, bytes) or len(body) > _LARGE):
-            body = async_body_chunks(body)
+            chunks = _Watched(async_body_chunks(body))
+            body = chunks
             if "Transfer-Encoding" in headers:
                 del headers["Transfer-Encoding"]  # aiohttp writes it
                 chunked = True
@@ -97,6 +155,8 @@ class AiohttpPool(Pool):
             )
         except BaseException as error:
             await self._left()
+            if chunks is not None and chunks.error is not None and isinstance(error, Exception):
+                raise chunks.error from None  # the program's own, from its generator or file
             mapped = self._map(error, outgoing.request, in_body=False)
             if mapped is None:
                 raise

@@ -165,9 +165,7 @@ class SyncFace(_Face):
         """Send a PreparedRequest. Raises ValueError for anything else."""
         return run(self._send(BLOCKING, request, **kwargs))
 
-    def _open_stream(
-        self, method: str, url: Any, **kwargs: Any
-    ) -> AbstractContextManager[Any]:
+    def _open_stream(self, method: str, url: Any, **kwargs: Any) -> AbstractContextManager[Any]:
         @contextmanager
         def opened() -> Iterator[Any]:
             response = self.request(method, url, stream=True, **kwargs)

@@ -34,6 +34,10 @@ class PoolOptions:
     socket_options: Any = None
     transport: Any = None
 
+    @property
+    def is_socks(self) -> bool:
+        return bool(self.proxy and self.proxy.lower().startswith("socks"))
+
     def make(self, binding: Binding, transport_class: str) -> Any:
         if self.transport is not None:
             return self.transport
@@ -44,12 +48,15 @@ class PoolOptions:
         proxy: Any = None
         if self.proxy:
             url = self.proxy if "://" in self.proxy else f"http://{self.proxy}"
+            malformed = binding.errors.InvalidProxyURL(
+                "Please check proxy URL. It is malformed and could be missing the host."
+            )
             try:
                 proxy = http.Proxy(url)
-            except Exception as error:
-                raise binding.errors.InvalidProxyURL(
-                    "Please check proxy URL. It is malformed and could be missing the host."
-                ) from error
+            except (ValueError, http.InvalidURL) as error:
+                raise malformed from error
+            if not proxy.url.host:
+                raise malformed
         return getattr(http, transport_class)(
             verify=self.context,
             trust_env=False,
@@ -96,6 +103,11 @@ def _ssl_cause(error: BaseException | None) -> bool:
     return False
 
 
+def _is_protocol(error: BaseException) -> bool:
+    """Tell whether the request breaks HTTP; h11's own exception may come through unmapped."""
+    return type(error).__name__ == "LocalProtocolError"
+
+
 def tag(error: Any, kind: str) -> Any:
     """Note on *error* which retry budget it spends: ``connect``, ``read`` or ``other``."""
     error._kind = kind
@@ -123,14 +135,19 @@ def map_error(binding: Binding, error: Exception, request: Any, *, in_body: bool
         return tag(errors.ProxyError(error, request=request), "other")
     if isinstance(error, http.UnsupportedProtocol):
         return errors.InvalidSchema(str(error), request=request)
-    if isinstance(error, http.LocalProtocolError):
+    if _is_protocol(error):
         return errors.InvalidHeader(error, request=request)
     if isinstance(error, http.ConnectError):
         return tag(errors.ConnectionError(error, request=request), "connect")
     return tag(errors.ConnectionError(error, request=request), "read")
 
 
-def _library_request(binding: Binding, outgoing: Outgoing, content: Any) -> Any:
+def _library_request(
+    binding: Binding, outgoing: Outgoing, content: Any, options: PoolOptions
+) -> Any:
+    target = outgoing.location.target
+    if options.proxy and outgoing.location.scheme == "http" and not options.is_socks:
+        target = outgoing.url  # a proxy is told the whole URL
     return binding.http.Request(
         outgoing.method,
         outgoing.url,
@@ -144,7 +161,7 @@ def _library_request(binding: Binding, outgoing: Outgoing, content: Any) -> Any:
                 "pool": None,
             },
             # The exact bytes: the library's URL would quote some characters differently.
-            "target": outgoing.location.target.encode("ascii"),
+            "target": target.encode("ascii"),
         },
     )
 
@@ -171,6 +188,7 @@ class SyncPool(Pool):
     def __init__(self, binding: Binding, options: PoolOptions) -> None:
         super().__init__()
         self._binding = binding
+        self._options = options
         self._proxied = options.proxy is not None
         self._transport = options.make(binding, "HTTPTransport")
         self._owned = options.transport is None
@@ -179,13 +197,13 @@ class SyncPool(Pool):
         """Send and wait for the head of the response. Raises the mapped exceptions."""
         body = _plain(outgoing.body)
         content = body if body is None or isinstance(body, bytes) else body_chunks(body)
-        request = _library_request(self._binding, outgoing, content)
+        request = _library_request(self._binding, outgoing, content, self._options)
         self.enter()
         try:
             response = self._transport.handle_request(request)
         except BaseException as error:
             self._left()
-            if not isinstance(error, self._binding.http.HTTPError):
+            if not isinstance(error, self._binding.http.HTTPError) and not _is_protocol(error):
                 raise
             raise self._mapped(error, outgoing) from error
         return Incoming(
@@ -194,7 +212,7 @@ class SyncPool(Pool):
             close=lambda: self._finish(response),
         )
 
-    def _mapped(self, error: Exception, outgoing: Outgoing) -> Any:
+    def _mapped(self, error: Any, outgoing: Outgoing) -> Any:
         mapped = map_error(self._binding, error, outgoing.request)
         if self._proxied and isinstance(error, self._binding.http.ConnectError):
             return tag(self._binding.errors.ProxyError(error, request=outgoing.request), "connect")
@@ -204,9 +222,7 @@ class SyncPool(Pool):
         try:
             yield from response.stream
         except self._binding.http.HTTPError as error:
-            raise map_error(
-                self._binding, error, outgoing.request, in_body=True
-            ) from error
+            raise map_error(self._binding, error, outgoing.request, in_body=True) from error
 
     def _finish(self, response: Any) -> None:
         try:
@@ -234,6 +250,7 @@ class AsyncPool(Pool):
     def __init__(self, binding: Binding, options: PoolOptions) -> None:
         super().__init__()
         self._binding = binding
+        self._options = options
         self._proxied = options.proxy is not None
         self._transport = options.make(binding, "AsyncHTTPTransport")
         self._owned = options.transport is None
@@ -242,13 +259,13 @@ class AsyncPool(Pool):
         """Send and await the head of the response. Raises the mapped exceptions."""
         body = _plain(outgoing.body)
         content = body if body is None or isinstance(body, bytes) else async_body_chunks(body)
-        request = _library_request(self._binding, outgoing, content)
+        request = _library_request(self._binding, outgoing, content, self._options)
         self.enter()
         try:
             response = await self._transport.handle_async_request(request)
         except BaseException as error:
             await self._left()
-            if not isinstance(error, self._binding.http.HTTPError):
+            if not isinstance(error, self._binding.http.HTTPError) and not _is_protocol(error):
                 raise
             mapped = map_error(self._binding, error, outgoing.request)
             if self._proxied and isinstance(error, self._binding.http.ConnectError):
@@ -268,9 +285,7 @@ class AsyncPool(Pool):
                 async for chunk in response.stream:
                     yield chunk
             except self._binding.http.HTTPError as error:
-                raise map_error(
-                    self._binding, error, outgoing.request, in_body=True
-                ) from error
+                raise map_error(self._binding, error, outgoing.request, in_body=True) from error
 
         return chunks
 

@@ -182,9 +182,7 @@ class ResponseBase:
         if self._raw is None and self._incoming is not None:
             if self._incoming.asynchronous and self._content is False:
                 raise RuntimeError(_AWAIT)
-            chunks: Iterator[bytes] = (
-                iter(()) if self._incoming.asynchronous else self._iter_wire()
-            )
+            chunks: Iterator[bytes] = iter(()) if self._incoming.asynchronous else self._iter_wire()
             self._raw = RawResponse(self, chunks, self._set_cookie)
         return self._raw
 
@@ -285,7 +283,9 @@ class ResponseBase:
                 yield chunk
             return
         decoder = self._decoder()
-        source = self._iter_wire() if self._raw is None else iter(lambda: self._raw.read(16384), b"")
+        source = (
+            self._iter_wire() if self._raw is None else iter(lambda: self._raw.read(16384), b"")
+        )
         for chunk in source:
             yield self._decode(decoder, chunk) if decoder else chunk
         if decoder:

@@ -128,9 +128,7 @@ class Retry:
 
     def get_backoff_time(self) -> float:
         """Seconds to wait before the next attempt; none before the first retry."""
-        errors = len(
-            list(takewhile(lambda x: x.redirect_location is None, reversed(self.history)))
-        )
+        errors = len(list(takewhile(lambda x: x.redirect_location is None, reversed(self.history))))
         if errors <= 1:
             return 0
         value: float = self.backoff_factor * (2 ** (errors - 1))

@@ -233,9 +233,7 @@ class SessionRules:
         prepared = self.prepare_request(request)
         kwargs = {"timeout": timeout, "allow_redirects": allow_redirects}
         kwargs.update(
-            self.merge_environment_settings(
-                prepared.url, dict(proxies or {}), stream, verify, cert
-            )
+            self.merge_environment_settings(prepared.url, dict(proxies or {}), stream, verify, cert)
         )
         return prepared, kwargs
 
@@ -334,9 +332,7 @@ class SessionRules:
                 raise self._binding.errors.TooManyRedirects(
                     f"Exceeded {self._config.max_redirects} redirects.", response=response
                 )
-            request, fragment = self._redirected(
-                response, request, target, fragment, jar, kwargs
-            )
+            request, fragment = self._redirected(response, request, target, fragment, jar, kwargs)
             kwargs["proxies"] = self.rebuild_proxies(request, kwargs.get("proxies"))
             self.rebuild_auth(request, response)
             response = await self._send(io, request, jar, allow_redirects=False, **kwargs)

@@ -124,9 +124,19 @@ def wire_headers(request: Any, location: Location) -> list[tuple[bytes, bytes]]:
         )
         for name, value in request.headers.items()
     ]
+    if "accept-encoding" not in request.headers:
+        lines.insert(0, (b"Accept-Encoding", b"identity"))  # as http.client does
     if "host" not in request.headers:
         lines.insert(0, (b"Host", location.host_header.encode("ascii")))
     return lines
+
+
+def check_body(body: Any) -> None:
+    """Raise TypeError, as http.client does, for a body that cannot be sent."""
+    if body is None or isinstance(body, (str, bytes)) or hasattr(body, "read"):
+        return
+    if not (hasattr(body, "__iter__") or hasattr(body, "__aiter__")):
+        memoryview(body)
 
 
 async def async_body_chunks(body: Any) -> AsyncIterator[bytes]:

@@ -1,0 +1,47 @@
+"""requests itself and both faces, side by side against one server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .cases import CASES
+from .faces import outcome
+from .stub import Server
+
+pytest.importorskip("requests")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("NETRC", "/nonexistent")
+
+
+@pytest.fixture(scope="module")
+def expected(server: Server) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("name", CASES)
+def test_behaviour_is_that_of_requests(
+    name: str, library: str, kind: str, server: Server, expected: dict[str, Any]
+) -> None:
+    if name not in expected:
+        expected[name] = outcome(CASES[name], "requests", "sync", server.url)
+    assert outcome(CASES[name], library, kind, server.url) == expected[name]
