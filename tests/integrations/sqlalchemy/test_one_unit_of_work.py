@@ -380,6 +380,45 @@ class TestEvents:
             assert session.scalar(count) == 1
 
 
+class TestBegin:
+    """``sessionmaker.begin()`` in both colours."""
+
+    def test_with(self, engine: Engine) -> None:
+        maker = sessionmaker(engine)
+        with maker.begin() as session:
+            session.add(customer(1))
+
+        def fail() -> None:
+            with maker.begin() as session:
+                session.add(customer(2))
+                session.flush()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        with maker() as session:
+            assert session.scalar(count) == 1
+
+    @pytest.mark.asyncio
+    async def test_async_with(self, engine: Engine) -> None:
+        maker = sessionmaker(engine)
+        async with maker.begin() as session:
+            assert isinstance(session, Session)
+            session.add(customer(1))
+
+        async def fail() -> None:
+            async with maker.begin() as session:
+                session.add(customer(2))
+                await session.aio.flush()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        async with maker() as session:
+            assert await session.aio.scalar(count) == 1
+            assert not session.aio.in_nested_transaction()
+
+
 class TestScopedSession:
     def test_one_session_a_thread(self, engine: Engine) -> None:
         scoped = scoped_session(sessionmaker(engine))

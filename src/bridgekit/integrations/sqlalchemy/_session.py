@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
@@ -119,11 +120,40 @@ def _abridged(statement: Any) -> str:
 SessionT = TypeVar("SessionT", bound=orm.Session)
 
 
+class _SessionInTransaction(AbstractContextManager[SessionT]):
+    """What ``sessionmaker.begin()`` gives: for ``with`` and for ``async with``."""
+
+    def __init__(self, session: SessionT) -> None:
+        self._session = session
+        self._sync: AbstractContextManager[SessionT] = session._maker_context_manager()
+
+    def __enter__(self) -> SessionT:
+        return self._sync.__enter__()
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._sync.__exit__(*raised)
+
+    async def __aenter__(self) -> SessionT:
+        self._async = cast(Any, self._session).aio._maker_context_manager()
+        await self._async.__aenter__()
+        return self._session
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        return cast("bool | None", await self._async.__aexit__(*raised))
+
+
 class sessionmaker(orm.sessionmaker[SessionT]):
     """``sqlalchemy.orm.sessionmaker`` whose default class is the two-coloured :class:`Session`."""
 
     def __init__(self, bind: Any = None, *, class_: Any = Session, **options: Any) -> None:
         super().__init__(bind, class_=class_, **options)
+
+    def begin(self) -> _SessionInTransaction[SessionT]:
+        """A session in a transaction that commits: ``with`` or ``async with maker.begin() as s``.
+
+        Both give the session itself; the end commits, or rolls back on an error, and closes it.
+        """
+        return _SessionInTransaction(self())
 
 
 class _ContextRegistry(ScopedRegistry[SessionT], Generic[SessionT]):
