@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from contextvars import Context, copy_context
+from contextvars import Context, Token, copy_context
 from typing import Any
 
 from bridgekit.engine import process
@@ -60,11 +60,13 @@ class Waiter(asyncio.Future[None]):
     _work: Work | None = None
 
     def cancel(self, msg: Any = None) -> bool:
+        if self._work is None:
+            return super().cancel(msg)
         if self.done():
+            # The thread's message has arrived, but the host has not looked at it yet.
+            self._work.remember_cancel()
             return False
-        if self._work is not None and not self._work.may_leave_on_cancel():
-            return False
-        return super().cancel(msg)
+        return self._work.may_leave_on_cancel() and super().cancel(msg)
 
 
 class Wish:
@@ -93,16 +95,22 @@ class Wish:
         try:
             self._result = await func()
         except GeneratorExit:
-            # The host is being thrown away; the thread must not wait for it.
+            # The host is being thrown away, perhaps in another context (so the variable is left
+            # alone); the thread must not wait for it.
             self._error = asyncio.CancelledError("the awaiting task was closed")
             raise
         except BaseException as error:
             self._error = error
+            self._leave(token)
+        else:
+            self._leave(token)
         finally:
-            self._left = copy_context()
-            CURRENT_LANE.reset(token)
             del func
             self.lane.answer()
+
+    def _leave(self, token: Token[Lane | None]) -> None:
+        self._left = copy_context()
+        CURRENT_LANE.reset(token)
 
     def refuse(self, error: BaseException) -> None:
         """Answer without having awaited anything."""
@@ -304,12 +312,16 @@ class Work:
             self._func = None
             self._call_end_callbacks()
             return True
-        self.cancelled = True
-        self.cancel_pending = True
+        self.remember_cancel()
         if self._abandon and not self._ended:
             self._detached = True
             return True
         return False
+
+    def remember_cancel(self) -> None:
+        """The host has been cancelled and keeps it until the thread has a say."""
+        self.cancelled = True
+        self.cancel_pending = True
 
     def _wake(self) -> None:
         if not self._detached:
