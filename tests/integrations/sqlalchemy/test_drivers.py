@@ -29,10 +29,11 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         ("sqlite://", "sqlite+aiosqlite"),
         ("sqlite+pysqlite:///x.db", "sqlite+aiosqlite"),
         ("sqlite+aiosqlite://", "sqlite+aiosqlite"),
-        ("postgresql://u:p@h/d", "postgresql+asyncpg"),
-        ("postgres://u:p@h/d", "postgresql+asyncpg"),
-        ("postgresql+psycopg2://h/d", "postgresql+asyncpg"),
+        ("postgresql://u:p@h/d", "postgresql+psycopg"),
+        ("postgres://u:p@h/d", "postgresql+psycopg"),
+        ("postgresql+psycopg2://h/d", "postgresql+psycopg"),
         ("postgresql+psycopg://h/d", "postgresql+psycopg"),
+        ("postgresql+asyncpg://h/d", "postgresql+asyncpg"),
         ("postgresql+psycopg_async://h/d", "postgresql+psycopg_async"),
         ("mysql+pymysql://h/d", "mysql+aiomysql"),
         ("mysql+asyncmy://h/d", "mysql+asyncmy"),
@@ -49,8 +50,8 @@ def test_mapping(url: str, expected: str, installed: set[str]) -> None:
 
 
 def test_the_installed_driver_is_taken(installed: set[str]) -> None:
-    installed.update({"psycopg", "asyncmy"})
-    assert async_url("postgresql://h/d").drivername == "postgresql+psycopg"
+    installed.update({"asyncpg", "asyncmy"})
+    assert async_url("postgresql://h/d").drivername == "postgresql+asyncpg"
     assert async_url(make_url("mysql://h/d")).drivername == "mysql+asyncmy"
 
 

@@ -372,6 +372,30 @@ class TestEvents:
             assert connection.scalar(text("select twice(21)")) == 42
         engine.dispose()
 
+    def test_sqlite_methods_that_the_adapter_lacks(self, url: str) -> None:
+        engine = create_engine(url)
+
+        @event.listens_for(engine, "connect")
+        def extend(connection: Any, record: Any) -> None:
+            connection.create_collation("backwards", lambda a, b: (a < b) - (a > b))
+            assert connection.total_changes == 0
+            with pytest.raises(AttributeError, match="nonsense"):
+                connection.nonsense  # noqa: B018
+
+        statement = text(
+            "select x from (select 1 x union select 2) order by x||'' collate backwards"
+        )
+
+        async def by_coroutine() -> Any:
+            async with engine.aio.connect() as connection:
+                return (await connection.execute(statement)).scalars().all()
+
+        with engine.connect() as connection:
+            assert connection.execute(statement).scalars().all() == [2, 1]
+        engine.dispose()
+        assert asyncio.run(by_coroutine()) == [2, 1]
+        engine.dispose()
+
     def test_autocommit(self, engine: Engine) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("insert into customer (email) values ('a')"))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import cache, wraps
 from typing import Any
 
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+
 from ._bridging import SyncCallOnLoopError, blocks_loop, drive, on_loop, run_on_loop
 
 #: Called by the garbage collector too, where nothing may wait: these close by force
@@ -56,6 +58,8 @@ def _twin(base: type[Any]) -> type[Any]:
             namespace[name] = _twin(getattr(base, name))
     if hasattr(base, "_aenter_cursor"):
         namespace["_aenter_cursor"] = _entering(base._aenter_cursor)
+    if issubclass(base, AsyncAdapt_aiosqlite_connection):
+        namespace["__getattr__"] = _sqlite_attribute
     if getattr(base, "server_side", False):
         namespace["__iter__"] = _rows_of
     return type(base.__name__, (base,), namespace)
@@ -109,6 +113,25 @@ def _assigning(setter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]
             setter(self, value)
 
     return assign
+
+
+def _sqlite_attribute(connection: Any, name: str) -> Any:
+    """An attribute of the ``sqlite3.Connection`` that its adapter lacks (``create_collation``...).
+
+    Connect listeners written for the synchronous driver use them. Methods run on the
+    connection's own thread, as SQLite demands.
+    """
+    if name.startswith("_"):
+        raise AttributeError(name)
+    value = getattr(connection._connection._conn, name)
+    if not callable(value):
+        return value
+
+    @wraps(value)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return connection.run_async(lambda driver: driver._execute(value, *args, **kwargs))
+
+    return call
 
 
 def _rows_of(cursor: Any) -> Iterator[Any]:

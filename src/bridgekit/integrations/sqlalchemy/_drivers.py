@@ -10,7 +10,9 @@ from sqlalchemy.exc import ArgumentError
 #: Per backend, the asyncio drivers in order of preference, as (name, module to import).
 ASYNC_DRIVERS: dict[str, tuple[tuple[str, str], ...]] = {
     "sqlite": (("aiosqlite", "aiosqlite"),),
-    "postgresql": (("asyncpg", "asyncpg"), ("psycopg", "psycopg")),
+    # psycopg first: it takes the same connection parameters (sslmode, options), paramstyle and
+    # exception classes as the synchronous psycopg, so nothing else in the program has to change.
+    "postgresql": (("psycopg", "psycopg"), ("asyncpg", "asyncpg")),
     "mysql": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
     "mariadb": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
     "oracle": (("oracledb", "oracledb"),),
