@@ -457,7 +457,12 @@ async def lines_of_read_body(face: Face) -> Any:
 @case
 async def chunks_of_read_body(face: Face) -> Any:
     r = await face.get("/bytes/25")
-    return list(r.iter_content(10)), list(r), len(list(r.iter_content())), list(r.iter_content(None))
+    return (
+        list(r.iter_content(10)),
+        list(r),
+        len(list(r.iter_content())),
+        list(r.iter_content(None)),
+    )
 
 
 @case
@@ -661,10 +666,23 @@ for _name, _headers in {
     simple(f"headers_{_name}", "GET", "/echo", whole, headers=_headers)
 simple("header_agent", "GET", "/echo", header("user-agent"), headers={"User-Agent": "me/1"})
 simple("cookies_dict", "GET", "/echo", header("cookie"), cookies={"a": "1", "b": "x y"})
-simple("cookies_and_header", "GET", "/echo", header("cookie"), cookies={"a": "1"}, headers={"Cookie": "z=9"})
+simple(
+    "cookies_and_header",
+    "GET",
+    "/echo",
+    header("cookie"),
+    cookies={"a": "1"},
+    headers={"Cookie": "z=9"},
+)
 simple("auth_pair", "GET", "/basic", attribute("text"), auth=("u", "p"))
 simple("auth_latin1", "GET", "/basic", attribute("text"), auth=("\xfc", "p"))
-simple("auth_callable", "GET", "/basic", attribute("text"), auth=lambda r: r.headers.update(Authorization="X") or r)
+simple(
+    "auth_callable",
+    "GET",
+    "/basic",
+    attribute("text"),
+    auth=lambda r: r.headers.update(Authorization="X") or r,
+)
 simple("auth_list", "GET", "/basic", attribute("text"), auth=["u", "p"])
 simple("auth_missing", "GET", "/basic", lambda r: (r.status_code, r.ok))
 simple("auth_numbers", "GET", "/basic", attribute("text"), auth=(b"u", b"p"))
@@ -751,7 +769,11 @@ async def auth_basic_object(face: Face) -> Any:
     face.session.auth = basic
     mine = header("proxy-authorization")
     proxy = await face.get("/echo", auth=face.lib.auth.HTTPProxyAuth("a", "b"))
-    return (await face.get("/basic")).text, mine(proxy), basic == face.lib.auth.HTTPBasicAuth("u", "p")
+    return (
+        (await face.get("/basic")).text,
+        mine(proxy),
+        basic == face.lib.auth.HTTPBasicAuth("u", "p"),
+    )
 
 
 @case

@@ -87,9 +87,7 @@ def describe_error(error: BaseException, lib: Any) -> dict[str, Any]:
     """The parts of an exception that programs depend on: its name and what it is caught by."""
     return {
         "raised": type(error).__name__,
-        "caught by": sorted(
-            name for name, kind in _tree(lib).items() if isinstance(error, kind)
-        ),
+        "caught by": sorted(name for name, kind in _tree(lib).items() if isinstance(error, kind)),
         "response": getattr(getattr(error, "response", None), "status_code", None),
     }
 

@@ -78,9 +78,12 @@ def can_send(outgoing: Outgoing) -> bool:
     It encodes header values as UTF-8, so anything but ASCII goes through the other pool, and so
     does a request without a body to which it would add a length (a redirected DELETE).
     """
-    if outgoing.body is None and outgoing.method not in _BODILESS:
-        if not any(name.lower() == b"content-length" for name, _ in outgoing.headers):
-            return False
+    if (
+        outgoing.body is None
+        and outgoing.method not in _BODILESS
+        and not any(name.lower() == b"content-length" for name, _ in outgoing.headers)
+    ):
+        return False
     return all(value.isascii() for _, value in outgoing.headers)
 
 

@@ -35,7 +35,7 @@ class _CookieRequest:
             return str(self._request.url)
         if isinstance(host, bytes):
             host = host.decode("utf-8")
-        return urlunsplit(urlsplit(self._request.url)._replace(netloc=host))
+        return urlunsplit(urlsplit(str(self._request.url))._replace(netloc=str(host)))
 
     def has_header(self, name: str) -> bool:
         return name in self._request.headers or name in self._new
@@ -93,12 +93,12 @@ def remove_cookie_by_name(
         cookiejar.clear(*key)
 
 
-class RequestsCookieJar(CookieJar, MutableMapping[str, Any]):  # type: ignore[misc]
+class RequestsCookieJar(CookieJar, MutableMapping[str, Any]):
     """A cookie jar with the interface of a dict. Picklable; mapping operations are O(n)."""
 
     _policy: CookiePolicy
 
-    def get(  # type: ignore[override]
+    def get(
         self, name: str, default: Any = None, domain: str | None = None, path: str | None = None
     ) -> Any:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-_SCHEMES = ("http", "https", "all", "no", "ftp", "ws", "wss", "socks")
+_SCHEMES = ("http", "https", "all", "no")
 
 
 def _get(name: str) -> str | None:

@@ -114,7 +114,7 @@ def tag(error: Any, kind: str) -> Any:
     return error
 
 
-def map_error(binding: Binding, error: Exception, request: Any, *, in_body: bool = False) -> Any:
+def map_error(binding: Binding, error: BaseException, request: Any, *, in_body: bool = False) -> Any:
     """Return the exception of requests' tree for one of the HTTP library."""
     http, errors = binding.http, binding.errors
     if isinstance(error, errors.RequestException):

@@ -26,7 +26,7 @@ class RawResponse(io.RawIOBase):
         self._response = response
         self._chunks = chunks
         self._buffer = b""
-        self._ended = False
+        self._decoding: Iterator[bytes] | None = None
         self._set_cookie = set_cookie
 
     def readable(self) -> bool:
@@ -43,21 +43,17 @@ class RawResponse(io.RawIOBase):
             piece = decoder.decode(chunk) if decoder else chunk
             if piece:
                 yield piece
-        self._ended = True
         if decoder and (rest := decoder.flush()):
             yield rest
 
-    def read(  # type: ignore[override]  # urllib3's extra parameter
-        self, amt: int | None = -1, decode_content: bool | None = None
-    ) -> bytes:
+    def read(self, amt: int | None = -1, decode_content: bool | None = None) -> bytes:
         """Read *amt* bytes, or everything; ``b""`` at the end and after the body was consumed."""
         if self.closed:
             return b""
         everything = amt is None or amt < 0
-        if decode_content is None and hasattr(self, "_decoding"):
-            pieces = self._decoding
-        else:
-            pieces = self._decoding = self._pieces(decode_content)
+        if self._decoding is None:  # whether to decode is settled by the first read
+            self._decoding = self._pieces(decode_content)
+        pieces = self._decoding
         parts, size = [self._buffer], len(self._buffer)
         while everything or size < (amt or 0):
             piece = next(pieces, None)
@@ -84,7 +80,7 @@ class RawResponse(io.RawIOBase):
         self, amt: int | None = 2**16, decode_content: bool | None = None
     ) -> Iterator[bytes]:
         """Iterate over the body in pieces of *amt* bytes."""
-        while data := self.read(amt, decode_content if not hasattr(self, "_decoding") else None):
+        while data := self.read(amt, decode_content):
             yield data
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -103,9 +104,12 @@ class _Setting:
         return self if instance is None else getattr(instance._config, self._name)
 
     def __set__(self, instance: Any, value: Any) -> None:
-        if self._name == "cookies" and isinstance(value, Mapping):
-            if not isinstance(value, RequestsCookieJar):
-                value = cookiejar_from_dict(dict(value))
+        if (
+            self._name == "cookies"
+            and isinstance(value, Mapping)
+            and not isinstance(value, RequestsCookieJar)
+        ):
+            value = cookiejar_from_dict(dict(value))
         setattr(instance._config, self._name, value)
 
 
@@ -252,7 +256,7 @@ class SessionRules:
             jar = config.cookies if self._keep_cookies else RequestsCookieJar()
         allow_redirects = kwargs.pop("allow_redirects", True)
         stream = kwargs.get("stream")
-        adapter = self.get_adapter(url=request.url)
+        adapter = self.get_adapter(url=request.url or "")
         start = time.perf_counter()
         response = await io.send(adapter, request, kwargs)
         elapsed = timedelta(seconds=time.perf_counter() - start)
@@ -281,7 +285,7 @@ class SessionRules:
                 if not stream or not io.asynchronous:
                     await self._consume(io, response)
                 following, _ = self._redirected(
-                    response, request, target, urlsplit(request.url).fragment, jar, kwargs
+                    response, request, target, urlsplit(str(request.url)).fragment, jar, kwargs
                 )
                 response._next = following
         if not stream:
@@ -310,10 +314,9 @@ class SessionRules:
 
     async def _consume(self, io: IO, response: Any) -> None:
         errors = self._binding.errors
-        try:
+        # The redirect counts, not its body.
+        with suppress(errors.ChunkedEncodingError, errors.ContentDecodingError, RuntimeError):
             await io.read(response)
-        except (errors.ChunkedEncodingError, errors.ContentDecodingError, RuntimeError):
-            pass  # the redirect counts, not its body
         await io.close(response)
 
     async def _follow(
@@ -322,7 +325,7 @@ class SessionRules:
         """Follow redirects from *response*. Raises TooManyRedirects."""
         history: list[Any] = []
         target = self.get_redirect_target(response)
-        fragment = urlsplit(request.url).fragment
+        fragment = urlsplit(str(request.url)).fragment
         kwargs = dict(kwargs)
         while target:
             response.history = history[:]
@@ -391,6 +394,13 @@ class SessionRules:
             raise self._binding.errors.UnrewindableBodyError(
                 "An error occurred when rewinding request body for redirect."
             ) from error
+
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available: raises NotImplementedError."""
+        raise NotImplementedError(
+            "resolve_redirects() is not available: send with allow_redirects=False and follow "
+            "`response.next` with `session.send(response.next)`"
+        )
 
     # -- redirect rules, overridable -----------------------------------------------------------
 

@@ -35,8 +35,8 @@ def detect_encoding(content: bytes) -> str | None:
             detector = importlib.import_module(name)
         except ImportError:
             continue
-        result: dict[str, Any] = detector.detect(content)
-        return result["encoding"]
+        encoding: str | None = detector.detect(content)["encoding"]
+        return encoding
     return "utf-8"
 
 

@@ -46,7 +46,7 @@ class Parts(NamedTuple):
 
 
 class Location(NamedTuple):
-    """Where a prepared URL goes on the wire: no credentials, no fragment, target percent-encoded."""
+    """Where a prepared URL goes: no credentials, no fragment, the target percent-encoded."""
 
     scheme: str
     host: str

@@ -1,7 +1,8 @@
 """requests' interface and behaviour over httpx, in both colours.
 
-``from bridgekit.integrations import requests`` replaces ``import requests`` without a change of
-behaviour; afterwards single calls are flipped to the asynchronous face, which has the same rules::
+``from bridgekit.integrations import requests`` replaces ``import requests``
+without a change of behaviour; afterwards single calls are flipped to the asynchronous face, which
+has the same rules::
 
     requests.get(url, timeout=3)                  # synchronous
     await requests.aio.get(url, timeout=3)        # the same in async code
@@ -9,9 +10,9 @@ behaviour; afterwards single calls are flipped to the asynchronous face, which h
     async with requests.async_client().stream("GET", url) as response: ...
 
 Everything raises the tree of `exceptions`, whose classes are requests' and, where a counterpart
-exists, also httpx's. The synchronous face uses httpx's transport, the asynchronous one aiohttp's
-connector when it is installed, and httpx's transport otherwise, for proxies, for header values that
-are not ASCII, and under trio.
+exists, also httpx's. The synchronous face uses httpx's transport. The asynchronous one uses
+aiohttp's connector when it is installed; it falls back to httpx's transport without it, for proxies, for
+header values that are not ASCII, and under trio.
 
 Limits, stated: no default timeout; connections in use are not limited, idle ones to 100 an adapter
 (synchronous) or until the server closes them (asynchronous); at most 30 redirects.
@@ -24,13 +25,16 @@ Differences that can be seen, on purpose:
 - `async_client` and `aio` reuse connections between calls; the synchronous module functions open
   one for each call, as requests does.
 
-What has no equivalent raises NotImplementedError and says what to use: `HTTPAdapter` subclasses that
-build urllib3 pools or use the response in `send` under the asynchronous face, ``pool_block=True``,
-other pool options than ``ssl_context``, ``source_address`` and ``socket_options``, synchronous
-adapters and overridden `Session.request`/`Session.send` under the asynchronous face, `event_hooks`
-and `base_url`, `Session.resolve_redirects`. Reading the body of a streamed asynchronous response
-without ``await`` raises RuntimeError. `requests.utils`, `requests.packages` and `requests.compat` do
-not exist here.
+What has no equivalent raises NotImplementedError and says what to use:
+
+- `HTTPAdapter` subclasses that build urllib3 pools, pool options other than ``ssl_context``,
+  ``source_address`` and ``socket_options``, and ``pool_block=True``;
+- under the asynchronous face: adapters that are only synchronous, adapters whose `send` uses the
+  response, subclasses of `Session` that override `request` or `send`;
+- `event_hooks`, `base_url` and `Session.resolve_redirects`.
+
+Reading the body of a streamed asynchronous response without ``await`` raises RuntimeError.
+`requests.utils`, `requests.packages` and `requests.compat` do not exist here.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ load("httpx", "http")
 import httpx as _http  # noqa: E402  # after the check that names the extra
 
 
-class RequestException(OSError, _http.HTTPError):  # type: ignore[misc]  # `request` differs
+class RequestException(OSError, _http.HTTPError):
     """Base of everything that can go wrong with a request.
 
     Attributes:
