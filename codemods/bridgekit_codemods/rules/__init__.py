@@ -5,11 +5,15 @@ from __future__ import annotations
 from bridgekit_codemods.rules.base import Rule
 from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
 from bridgekit_codemods.rules.flask_bridge import FlaskBridge
+from bridgekit_codemods.rules.flip import Flip
+from bridgekit_codemods.rules.fold import FoldFacades
+from bridgekit_codemods.rules.quart import FlaskToQuart
 from bridgekit_codemods.rules.requests_client import RequestsClient
 from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
 from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
 from bridgekit_codemods.rules.sqlalchemy_expire import SqlalchemyExpire
 from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
+from bridgekit_codemods.rules.tests_async import AsyncTests
 
 PREPARATION: tuple[Rule, ...] = (
     RequestsClient(),
@@ -21,3 +25,12 @@ PREPARATION: tuple[Rule, ...] = (
     ColourlessDecorator(),
 )
 """Refactorings that leave the program synchronous, each of which runs before anything flips."""
+
+RULES: tuple[Rule, ...] = (
+    *PREPARATION,
+    Flip(),
+    FlaskToQuart(),
+    AsyncTests(),
+    FoldFacades(),
+)
+"""All rules: a rule is asked only when those before it have nothing left to do."""

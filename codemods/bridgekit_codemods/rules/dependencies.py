@@ -21,7 +21,7 @@ _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.(txt|in)\Z")
 
 def project_files(program: Program) -> dict[str, bytes]:
     """The files next to the code that declare its dependencies, as far as they were read."""
-    return dict(getattr(program, "extra", {}))
+    return dict(program.extra)
 
 
 def declares(path: str) -> bool:

@@ -308,6 +308,9 @@ class Reader:
             if dotted in self.program.classes:
                 return "entity"
         match node:
+            case ast.Name(id=name):
+                value = self._only_value(node, name)
+                return self._kind(value) if value is not None else None
             case ast.Attribute(value=owner, attr=attr):
                 cls = self.program.classes.get(self.program.resolve(self.source.path, owner) or "")
                 if cls is None:
@@ -330,6 +333,23 @@ class Reader:
                 return "column" if "column" in kinds and "entity" not in kinds else None
             case _:
                 return None
+
+    def _only_value(self, node: ast.Name, name: str) -> ast.expr | None:
+        """What a local variable was assigned, if it is assigned once."""
+        scope = self.program.enclosing(self.source.path, node)
+        if scope is None or any(param.name == name for param in scope.params):
+            return None
+        stores = [
+            inner
+            for inner in ast.walk(scope.node)
+            if isinstance(inner, ast.Name)
+            and inner.id == name
+            and not isinstance(inner.ctx, ast.Load)
+        ]
+        statement = self.parents.get(stores[0]) if len(stores) == 1 else None
+        if isinstance(statement, ast.Assign) and statement.targets == stores:
+            return statement.value
+        return None
 
     def _is_sql_function(self, callee: ast.expr, dotted: str) -> bool:
         if isinstance(callee, ast.Attribute):

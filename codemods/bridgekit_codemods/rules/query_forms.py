@@ -86,9 +86,8 @@ def executed(
         for name, arguments in added:
             parsed = expression(f"f({arguments})")
             assert isinstance(parsed, cst.Call)
-            statement = _method(statement, name, parsed.args, dot)
-        if not added:
-            statement, dot = statement, _kept_comment(dot)
+            statement, dot = _method(statement, name, parsed.args, dot), cst.Dot()
+        dot = _kept_comment(dot)
         return _wrapped(site, call, statement, f"{site.session}.{method}", ending, dot)
 
     return edit
@@ -100,19 +99,36 @@ def counted(site: Site, names: Names) -> Edit:
     def edit(call: cst.Call) -> cst.BaseExpression:
         statement, dot = _split(call)
         table = _method(statement, "subquery", (), dot)
-        callee = f"{site.session}.scalar({names.select}({names.func}.count()).select_from"
-        probe = expression(f"{callee}())")
-        assert isinstance(probe, cst.Call)
-        inner = probe.args[0].value
-        assert isinstance(inner, cst.Call)
-        before, after = _spaces(call, table, site, _length(probe))
-        inner = inner.with_changes(
-            args=[cst.Arg(table, whitespace_after_arg=after)], whitespace_before_args=before
+        counting = expression(f"{names.select}({names.func}.count()).select_from")
+        outer = expression(f"{site.session}.scalar")
+        before, after = _spaces(call, table, site, _length(counting) + _length(outer) + 4)
+        inner = cst.Call(
+            func=counting,
+            args=[cst.Arg(table, whitespace_after_arg=_deeper(after))],
+            whitespace_before_args=_deeper(before),
         )
-        result = probe.with_changes(args=[cst.Arg(inner)])
+        result = cst.Call(
+            func=outer,
+            args=[cst.Arg(inner, whitespace_after_arg=after)],
+            whitespace_before_args=before,
+        )
+        if _own_lines(call):
+            # The links keep their column: one level of parentheses takes a line of its own less.
+            inner = inner.with_changes(
+                args=[cst.Arg(table, whitespace_after_arg=after)], whitespace_before_args=before
+            )
+            result = result.with_changes(
+                args=[cst.Arg(inner)], whitespace_before_args=cst.SimpleWhitespace("")
+            )
         return _parenthesized_as(call, result)
 
     return edit
+
+
+def _deeper(space: _Space) -> _Space:
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        return space.with_changes(last_line=cst.SimpleWhitespace(space.last_line.value + "    "))
+    return space
 
 
 def _wrapped(
