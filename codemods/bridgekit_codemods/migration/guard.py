@@ -8,6 +8,7 @@ of tests that passed is known, so that a test that silently stops running is one
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -234,10 +235,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
         return
     if process.poll() is None and _signal_group(process.pid, signal.SIGTERM):
-        try:
+        # One that ignores the request is not asked again: the kill below ends it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_TERMINATION_GRACE)
-        except subprocess.TimeoutExpired:
-            pass  # it ignores the request; the kill below does not ask
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -165,8 +165,7 @@ class Ledger:
                     )
                 pending = None
             elif event == "kept":
-                names = ("n", "key", "kind", "title", "cause", "detail", "log", "time")
-                kept[record["key"]] = Kept(**{name: record.get(name) for name in names})
+                kept[record["key"]] = _kept(record)
                 last = max(last, record["n"])
                 pending = None
             elif event == "restored":
@@ -210,6 +209,19 @@ def _step(record: Mapping[str, Any]) -> StepRecord:
         head=record.get("head"),
         undoes=tuple(record.get("undoes", ())),
         keep=record.get("keep", False),
+    )
+
+
+def _kept(record: Mapping[str, Any]) -> Kept:
+    return Kept(
+        n=record["n"],
+        key=record["key"],
+        kind=record["kind"],
+        title=record["title"],
+        cause=record["cause"],
+        detail=record["detail"],
+        log=record.get("log"),
+        time=record["time"],
     )
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridgekit_codemods.migration import files
 from bridgekit_codemods.migration.checks import check_changes
@@ -233,7 +233,7 @@ class Runner:
 
     def _apply(
         self, record: StepRecord, step: Step, changes: Mapping[str, bytes | None]
-    ) -> tuple[_Refusal | None, str | None, dict[str, object]]:
+    ) -> tuple[_Refusal | None, str | None, dict[str, Any]]:
         session = self._session
         self._observer.state("writing")
         session.transaction.write(record, changes)
@@ -247,7 +247,7 @@ class Runner:
             if files.digest(files.read(session.root / change.path)) != change.after:
                 raise MigrationError(f"{change.path} was changed while the guard ran")
         self._observer.state("committing")
-        guard: dict[str, object] = {
+        guard: dict[str, Any] = {
             "command": self._guard.description,
             "summary": result.summary,
             "seconds": round(result.seconds, 2),

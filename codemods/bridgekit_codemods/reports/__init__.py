@@ -1,0 +1,1 @@
+"""What people and programs read: plain lines, a terminal's colours and progress, JSON."""

@@ -1,0 +1,130 @@
+"""Reports as plain lines, one fact a line, for terminals, pipes and logs alike.
+
+Every function takes plain values and yields lines without styling and without a line end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from bridgekit_codemods.migration.checks import Problem
+from bridgekit_codemods.migration.ledger import Applied, History, Kept
+from bridgekit_codemods.migration.preview import PlannedStep
+from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.planning.survey import Survey
+
+
+def survey(result: Survey) -> Iterator[str]:
+    """Counts, what blocks, where calls come from, and what stands in the way."""
+    yield f"{_count(result.files, 'file')}, {_count(result.functions, 'function')}"
+    for colour, number in result.colours.items():
+        yield f"  {colour:<9}{number:>6}"
+    yield ""
+    effects = Counter(leaf.effect for leaf in result.leaves)
+    shown = ", ".join(f"{effect} {number}" for effect, number in effects.most_common())
+    yield f"{_count(len(result.leaves), 'blocking call')}" + (f": {shown}" if shown else "")
+    for leaf in result.leaves:
+        where = leaf.function or "module level"
+        yield f"  {leaf.path}:{leaf.line}: {leaf.effect}: {leaf.target} in {where}"
+    yield ""
+    yield f"{_count(len(result.entry_points), 'entry point')}"
+    for entry in result.entry_points:
+        yield f"  {entry.path}:{entry.line}: {entry.kind}: {entry.function}"
+    yield ""
+    yield from findings(result.findings)
+
+
+def findings(found: Iterable[Finding]) -> Iterator[str]:
+    """One line for what was found, one for the remedy."""
+    found = list(found)
+    yield _count(len(found), "finding")
+    for finding in found:
+        where = f" [{finding.function}]" if finding.function else ""
+        yield f"  {finding.path}:{finding.line}: {finding.code} {finding.reason}{where}"
+        yield f"      remedy: {finding.remedy}"
+
+
+def planned(step: PlannedStep, diff: bool = True) -> Iterator[str]:
+    """A step to come, with its members, bridges, objections and (on request) its difference."""
+    yield f"step {step.number}: {step.step.title}"
+    yield f"  key: {step.step.key}"
+    for label, names in (
+        ("changes together", step.step.members),
+        ("bridges added", step.step.bridges_added),
+        ("bridges removed", step.step.bridges_removed),
+        ("files", sorted(step.step.changes)),
+    ):
+        if names:
+            yield f"  {label}: {', '.join(names)}"
+    for objection in step.objections:
+        yield f"  would be kept back: {objection}"
+    if diff:
+        yield from step.diff.removesuffix("\n").split("\n")
+    yield ""
+
+
+def plan_summary(steps: int, found: Iterable[Finding]) -> Iterator[str]:
+    yield _count(steps, "step") + " to come" if steps else "nothing to do"
+    yield from findings(found)
+
+
+def status(history: History) -> Iterator[str]:
+    """Every step that is part of the program, every one that was kept back."""
+    yield from (applied(number, entry) for number, entry in enumerate(history.applied, 1))
+    for entry in history.kept.values():
+        yield kept(entry)
+    if history.pending is not None:
+        yield f"interrupted  {history.pending.key}  (the next run takes it back or finishes it)"
+    yield (
+        f"{_count(len(history.applied), 'step')} done, {len(history.kept)} kept back"
+        if history.last
+        else "no migration has been started here"
+    )
+
+
+def applied(number: int, entry: Applied) -> str:
+    commit = (entry.commit or "")[:10] if _is_hash(entry.commit) else entry.commit
+    return f"{number:>3}  done  {commit or '-'}  {entry.step.title}  [{entry.step.key}]"
+
+
+def kept(entry: Kept) -> str:
+    log = f"  (output: {entry.log})" if entry.log else ""
+    return f"  -  kept  {entry.title}  [{entry.key}]  {entry.cause}: {reason(entry)}{log}"
+
+
+def reason(entry: Kept) -> str:
+    """The line of a failure that says most: pytest's short summary, or the last line."""
+    lines = [line.strip() for line in entry.detail.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("FAILED ", "ERROR ", "E  "))]
+    return (telling or lines[-1:] or [""])[0]
+
+
+def report(history: History, found: Iterable[Finding]) -> Iterator[str]:
+    """What was done, what was kept back and what stays as it is, each with its reason."""
+    yield "Done"
+    for number, entry in enumerate(history.applied, 1):
+        yield f"  {applied(number, entry)}"
+        if entry.guard.get("summary"):
+            yield f"       guard: {entry.guard['summary']}"
+    yield "Kept back"
+    for item in history.kept.values():
+        yield f"  {kept(item)}"
+        for line in item.detail.splitlines()[-8:]:
+            yield f"       | {line}"
+    yield "Stays as it is"
+    yield from findings(found)
+
+
+def problems(found: Iterable[Problem]) -> Iterator[str]:
+    """Files that could not be processed."""
+    for problem in found:
+        yield f"{problem.path}:{problem.line}: cannot be processed: {problem.message}"
+
+
+def _is_hash(name: str | None) -> bool:
+    return bool(name) and len(name or "") >= 40 and all(c in "0123456789abcdef" for c in name or "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

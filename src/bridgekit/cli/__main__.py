@@ -1,0 +1,5 @@
+"""``python -m bridgekit.cli``."""
+
+from bridgekit.cli import main
+
+main()

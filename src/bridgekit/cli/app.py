@@ -1,0 +1,27 @@
+"""Puts the commands together."""
+
+from __future__ import annotations
+
+import typer
+
+from bridgekit.cli import migrate, plan, report, scan, status, undo
+
+app = typer.Typer(
+    name="bridgekit",
+    help="Take a synchronous code base to async without stopping it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("scan")(scan.command)
+app.command("plan")(plan.command)
+app.command("migrate")(migrate.command)
+app.command("status")(status.command)
+app.command("undo")(undo.command)
+app.command("report")(report.command)
+
+
+def run() -> None:
+    """Parse the arguments of the process and run the command they name."""
+    app(prog_name="bridgekit")

@@ -1,0 +1,89 @@
+"""``bridgekit migrate``."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from bridgekit.cli.plan import show
+from bridgekit.cli.target import (
+    Client,
+    ClientOption,
+    PathArgument,
+    Target,
+    explained,
+    fail,
+    open_target,
+    planner_for,
+)
+from bridgekit_codemods.migration.guard import CommandGuard, default_command, split
+from bridgekit_codemods.migration.runner import Runner
+from bridgekit_codemods.migration.session import open_session
+from bridgekit_codemods.program.source import read_sources
+from bridgekit_codemods.reports import lines
+from bridgekit_codemods.reports.terminal import Printer, progress
+
+
+def command(
+    path: PathArgument,
+    guard: Annotated[
+        str | None,
+        typer.Option(help="Test command that must pass after every step.", metavar="COMMAND"),
+    ] = None,
+    guard_timeout: Annotated[
+        float, typer.Option(help="Seconds after which a guard run counts as red.", min=0.1)
+    ] = 600.0,
+    write: Annotated[
+        bool, typer.Option("--write/--dry-run", help="Apply the steps, or only show them.")
+    ] = False,
+    until: Annotated[str | None, typer.Option(help="Last step: number or key.")] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try again the steps that were kept back.")
+    ] = False,
+    client: ClientOption = Client.httpx,
+) -> None:
+    """Walk the program to async, step by step, with its tests green after every step."""
+    with explained():
+        if not write:
+            show(path, client, until, diff=True, as_json=False)
+        target = open_target(path)
+        words = _guard_command(guard, target)
+        signal.signal(signal.SIGTERM, _terminate)
+        with open_session(target.root) as session, progress(Printer()) as observer:
+            tests = CommandGuard(words, target.root, session.state / "logs", guard_timeout)
+            runner = Runner(session, planner_for(client), tests, read_sources, observer)
+            outcome = runner.run(until, retry)
+    printer = Printer()
+    printer.print(lines.kept(entry) for entry in outcome.kept)
+    printer.print(lines.findings(outcome.findings))
+    printer.print(lines.problems(target.problems))
+    printer.line(
+        f"{outcome.done_now} steps done now, {len(outcome.applied)} in all, "
+        f"{len(outcome.kept)} kept back"
+    )
+    raise typer.Exit(target.code(bool(outcome.kept)))
+
+
+def _guard_command(given: str | None, target: Target) -> list[str]:
+    if given is not None:
+        try:
+            return split(given)
+        except ValueError as error:
+            fail(f"--guard: {error}")
+    tests = [
+        name
+        for name in target.sources
+        if name.rpartition("/")[2].startswith("test_") or name.endswith("_test.py")
+    ]
+    command = default_command(tests)
+    if command is None:
+        fail(f"there are no tests in {target.root}; name what proves a step with --guard COMMAND")
+    return command
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C would, so that the current step is put back."""
+    raise SystemExit(128 + number)

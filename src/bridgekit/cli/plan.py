@@ -1,0 +1,55 @@
+"""``bridgekit plan``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bridgekit.cli.target import (
+    Client,
+    ClientOption,
+    JsonOption,
+    PathArgument,
+    explained,
+    open_target,
+    planner_for,
+)
+from bridgekit_codemods.migration.preview import PlannedStep, preview
+from bridgekit_codemods.migration.session import history_of
+from bridgekit_codemods.reports import lines, machine
+from bridgekit_codemods.reports.terminal import Printer
+
+
+def command(
+    path: PathArgument,
+    client: ClientOption = Client.httpx,
+    until: Annotated[str | None, typer.Option(help="Last step to show: number or key.")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the difference of each step.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every step to come, in order.  Nothing is written."""
+    with explained():
+        show(path, client, until, diff, as_json)
+
+
+def show(path: PathArgument, client: Client, until: str | None, diff: bool, as_json: bool) -> None:
+    """Print the plan; ends the command with its exit code."""
+    target = open_target(path)
+    history = history_of(target.root)
+    planner = planner_for(client)
+    printer = Printer()
+    steps: list[PlannedStep] = []
+    kept = history.kept_keys
+    first = len(history.applied) + 1
+    for planned in preview(planner, target.sources, kept, until, first):
+        steps.append(planned)
+        if not as_json:
+            printer.print(lines.planned(planned, diff))
+    findings = planner.findings(target.sources, kept)
+    if as_json:
+        print(machine.dump(machine.plan(steps, findings, target.problems)))
+    else:
+        printer.print(lines.plan_summary(len(steps), findings))
+        printer.print(lines.problems(target.problems))
+    raise typer.Exit(target.code(bool(steps or findings)))

@@ -1,0 +1,104 @@
+"""The program a command works on, and how its failures become messages and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from bridgekit_codemods.migration.checks import Problem, problems
+from bridgekit_codemods.migration.errors import BaselineError, MigrationError
+from bridgekit_codemods.planning.steps import Planner
+from bridgekit_codemods.program.source import read_sources
+
+
+class Exit(enum.IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    """Nothing to do, or all done."""
+    FINDINGS = 1
+    """Findings, steps to come, steps kept back, or a guard that is red before the first step."""
+    USAGE = 2
+    """The command cannot start like this; nothing was changed."""
+    UNREADABLE = 3
+    """Some files could not be processed; the rest was."""
+
+
+class Client(enum.StrEnum):
+    """The HTTP library of the migrated program."""
+
+    httpx = "httpx"
+    httpx2 = "httpx2"
+
+
+PathArgument = Annotated[
+    Path, typer.Argument(metavar="PATH", help="Root of the program.", show_default=False)
+]
+ClientOption = Annotated[Client, typer.Option("--client", help="HTTP library to migrate to.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A readable program: its sources, and the files that cannot be parsed."""
+
+    root: Path
+    sources: Mapping[str, bytes]
+    problems: tuple[Problem, ...]
+
+    def code(self, findings: bool) -> Exit:
+        """The exit code; files that could not be processed outweigh findings."""
+        if self.problems:
+            return Exit.UNREADABLE
+        return Exit.FINDINGS if findings else Exit.DONE
+
+
+def open_target(path: Path) -> Target:
+    """Read the program at ``path``; ends the command when there is none."""
+    root = existing(path)
+    sources = read_sources(root)
+    if not any(name.endswith(".py") for name in sources):
+        fail(f"there is no Python file in {path}")
+    return Target(root, sources, problems(sources))
+
+
+def existing(path: Path) -> Path:
+    """``path`` resolved; ends the command when it is no directory."""
+    if not path.exists():
+        fail(f"there is no such path: {path}")
+    if not path.is_dir():
+        fail(f"{path} is a file; give the directory that holds the program")
+    return path.resolve()
+
+
+def planner_for(client: Client) -> Planner:
+    """Assemble the planner, which is dear to import, only when a command needs it."""
+    from bridgekit_codemods.planning.planner import build_planner
+
+    planner: Planner = build_planner(client=client.value, target="quart")
+    return planner
+
+
+def fail(message: str, code: Exit = Exit.USAGE) -> NoReturn:
+    """End the command with one message on standard error."""
+    print(f"bridgekit: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a migration raises on purpose into a message and an exit code."""
+    try:
+        yield
+    except BaselineError as error:
+        print(error.output, file=sys.stderr)
+        fail(str(error), Exit.FINDINGS)
+    except MigrationError as error:
+        fail(str(error))
