@@ -126,11 +126,11 @@ class _SpanTransformer(cst.CSTTransformer):
         return True
 
     def on_leave(self, original_node: Any, updated_node: Any) -> Any:
-        node = updated_node
+        node = _parenthesize_operand(updated_node)
         kind = type(original_node).__name__
         if kind in self._kinds:
-            # `ast` counts the parentheses of a call as part of a lone generator argument, LibCST does
-            # not; the element is at the same place for both.
+            # `ast` counts the parentheses of a call as part of a lone generator argument, LibCST
+            # does not; the element is at the same place for both.
             anchor = original_node.elt if kind == "GeneratorExp" else original_node
             position: CodeRange = self._positions[anchor]
             start, end = position.start, position.end
@@ -147,8 +147,9 @@ class _SpanTransformer(cst.CSTTransformer):
 def _parenthesize_operand(node: Any) -> Any:
     """Puts parentheses around an `await` that became the operand of a primary or of an `await`."""
     match node:
-        case cst.Attribute(value=cst.Await(lpar=[]) as operand) | cst.Subscript(
-            value=cst.Await(lpar=[]) as operand
+        case (
+            cst.Attribute(value=cst.Await(lpar=[]) as operand)
+            | cst.Subscript(value=cst.Await(lpar=[]) as operand)
         ):
             return node.with_changes(value=_parens(operand))
         case cst.Call(func=cst.Await(lpar=[]) as operand):

@@ -126,11 +126,14 @@ def _with_commas(call: cst.Call) -> cst.Call:
     return call.with_changes(args=args)
 
 
-def wrapped_in_call(callee: str) -> Edit:
-    """`EXPR` -> `callee(EXPR)`."""
+def as_lambda_argument(callee: str) -> Edit:
+    """`EXPR` -> `callee(lambda: EXPR)()`."""
 
     def edit(node: Any) -> cst.Call:
-        return cst.Call(func=expression(callee), args=[cst.Arg(node)])
+        body = node.with_changes(lpar=[], rpar=[])
+        late = cst.Lambda(params=cst.Parameters(), body=body)
+        face = cst.Call(func=expression(callee), args=[cst.Arg(late)])
+        return cst.Call(func=face, args=[], lpar=node.lpar, rpar=node.rpar)
 
     return edit
 
@@ -139,18 +142,9 @@ def wrapped_callee(callee: str) -> Edit:
     """`f(...)` -> `callee(f)(...)`."""
 
     def edit(call: cst.Call) -> cst.Call:
-        return call.with_changes(
-            func=cst.Call(func=expression(callee), args=[cst.Arg(call.func)])
-        )
+        return call.with_changes(func=cst.Call(func=expression(callee), args=[cst.Arg(call.func)]))
 
     return edit
-
-
-def called(node: Any) -> cst.Call:
-    """`x.name` -> `x.name()`; for attributes that became methods."""
-    return cst.Call(
-        func=node.with_changes(lpar=[], rpar=[]), args=[], lpar=node.lpar, rpar=node.rpar
-    )
 
 
 def renamed_keyword(old: str, new: str) -> Edit:

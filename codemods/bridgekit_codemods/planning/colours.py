@@ -201,8 +201,8 @@ class Colours:
         if site.awaited:
             return False
         return any(
-            (found := replacement(dotted)) is not None
-            and found.style != "open"
+            ((found := replacement(dotted)) is not None
+            and found.style != "open")
             or is_framework_coroutine(dotted)
             for dotted in site.externals
         )

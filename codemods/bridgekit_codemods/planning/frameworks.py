@@ -14,24 +14,54 @@ _WEB_ROOTS = ("flask.", "quart.", "bridgekit.integrations.flask.", "bridgekit.in
 # Flask and Quart await (or bridge) what is registered through these.
 _WEB_HOOKS = frozenset(
     {
-        "route", "get", "post", "put", "patch", "delete",
-        "before_request", "after_request", "teardown_request", "teardown_appcontext",
-        "before_app_request", "after_app_request", "teardown_app_request",
-        "errorhandler", "app_errorhandler", "register_error_handler",
-        "add_url_rule", "endpoint",
-        "before_serving", "after_serving", "while_serving",
+        "route",
+        "get",
+        "post",
+        "put",
+        "patch",
+        "delete",
+        "before_request",
+        "after_request",
+        "teardown_request",
+        "teardown_appcontext",
+        "before_app_request",
+        "after_app_request",
+        "teardown_app_request",
+        "errorhandler",
+        "app_errorhandler",
+        "register_error_handler",
+        "add_url_rule",
+        "endpoint",
+        "before_serving",
+        "after_serving",
+        "while_serving",
     }
-)  # fmt: skip
+)
 # These are called synchronously by Flask, so nothing registered through them may become async.
 _SYNC_HOOKS = frozenset(
     {
-        "context_processor", "app_context_processor", "template_filter", "app_template_filter",
-        "template_global", "app_template_global", "template_test", "app_template_test",
-        "url_value_preprocessor", "app_url_value_preprocessor", "url_defaults",
-        "app_url_defaults", "shell_context_processor", "command", "cli", "record", "record_once",
-        "add_template_filter", "add_template_global", "add_template_test",
+        "context_processor",
+        "app_context_processor",
+        "template_filter",
+        "app_template_filter",
+        "template_global",
+        "app_template_global",
+        "template_test",
+        "app_template_test",
+        "url_value_preprocessor",
+        "app_url_value_preprocessor",
+        "url_defaults",
+        "app_url_defaults",
+        "shell_context_processor",
+        "command",
+        "cli",
+        "record",
+        "record_once",
+        "add_template_filter",
+        "add_template_global",
+        "add_template_test",
     }
-)  # fmt: skip
+)
 _SYNC_ROOTS = ("click.", "typer.", "celery.", "sqlalchemy.event", "atexit.", "signal.", "blinker.")
 
 
@@ -81,14 +111,26 @@ def sync_entries(program: Program) -> dict[Function, str]:
 # the time the framework changes.
 FRAMEWORK_COROUTINES = frozenset(
     {
-        "render_template", "render_template_string", "stream_template", "stream_template_string",
-        "make_response", "send_file", "send_from_directory", "flash",
+        "render_template",
+        "render_template_string",
+        "stream_template",
+        "stream_template_string",
+        "make_response",
+        "send_file",
+        "send_from_directory",
+        "flash",
     }
-)  # fmt: skip
+)
 REQUEST_COROUTINES = frozenset({"get_json", "get_data"})
 REQUEST_AWAITABLES = frozenset({"form", "files", "data", "json", "values"})
-_REQUEST_NAMES = ("flask.request", "flask.Request", "flask.wrappers.Request",
-                  "quart.request", "quart.Request", "quart.wrappers.Request")  # fmt: skip
+_REQUEST_NAMES = (
+    "flask.request",
+    "flask.Request",
+    "flask.wrappers.Request",
+    "quart.request",
+    "quart.Request",
+    "quart.wrappers.Request",
+)
 
 
 def is_framework_coroutine(dotted: str) -> bool:

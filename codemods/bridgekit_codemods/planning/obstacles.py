@@ -17,11 +17,17 @@ from bridgekit_codemods.program.symbols import Decorator, Function
 # Decorators that work on a coroutine function as they do on a plain one, or have an async twin.
 TRANSPARENT = frozenset(
     {
-        "staticmethod", "classmethod", "builtins.staticmethod", "builtins.classmethod",
-        "abc.abstractmethod", "typing.override", "typing_extensions.override", "typing.final",
+        "staticmethod",
+        "classmethod",
+        "builtins.staticmethod",
+        "builtins.classmethod",
+        "abc.abstractmethod",
+        "typing.override",
+        "typing_extensions.override",
+        "typing.final",
         "functools.wraps",
     }
-)  # fmt: skip
+)
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 _CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 # Builtins that consume a generator expression at once, whole, and keep no reference to it.
@@ -75,15 +81,21 @@ class Obstacles:
         node = function.node
         if function.qualname in self.kept:
             yield self._finding(
-                function, node, "BK301", "the guard was red after this function became async",
+                function,
+                node,
+                "BK301",
+                "the guard was red after this function became async",
                 "see the step's log; fix the function or its tests, then run migrate again",
-            )  # fmt: skip
+            )
         if function in self.colours.sync_entries:
             api = self.colours.sync_entries[function]
             yield self._finding(
-                function, node, "BK302", f"{api} calls it and does not await",
+                function,
+                node,
+                "BK302",
+                f"{api} calls it and does not await",
                 "none needed: what it calls is reached through bridges",
-            )  # fmt: skip
+            )
         yield from self._shape(function)
         yield from self._decorators(function)
         yield from self._uses(function)
@@ -99,30 +111,45 @@ class Obstacles:
                 else "move the blocking part into a method"
             )
             yield self._finding(
-                function, node, "BK303", f"{name} is called by the language, which does not await",
+                function,
+                node,
+                "BK303",
+                f"{name} is called by the language, which does not await",
                 remedy,
-            )  # fmt: skip
+            )
         if function.is_property:
             yield self._finding(
-                function, node, "BK304", "a property cannot be awaited at its uses",
+                function,
+                node,
+                "BK304",
+                "a property cannot be awaited at its uses",
                 "make it a method",
-            )  # fmt: skip
+            )
         if function.is_generator:
             yield self._finding(
-                function, node, "BK305", "a generator: its consumers would need `async for`",
+                function,
+                node,
+                "BK305",
+                "a generator: its consumers would need `async for`",
                 "none needed: it is iterated in a worker thread",
-            )  # fmt: skip
+            )
         if function.parent is not None and function not in self.colours.entries:
             yield self._finding(
-                function, node, "BK306", "a nested function that is passed around as a value",
+                function,
+                node,
+                "BK306",
+                "a nested function that is passed around as a value",
                 "move it to module level",
-            )  # fmt: skip
+            )
         external = self.program.overrides_external(function)
         if external is not None:
             yield self._finding(
-                function, node, "BK307", f"overrides a method of {external}, which calls it plainly",
+                function,
+                node,
+                "BK307",
+                f"overrides a method of {external}, which calls it plainly",
                 "none, unless the library has an async base class",
-            )  # fmt: skip
+            )
 
     def _decorators(self, function: Function) -> Iterator[Finding]:
         for decorator in function.decorators:
@@ -138,25 +165,39 @@ class Obstacles:
             if function in self.colours.sync_entries and dotted is not None:
                 continue
             yield self._finding(
-                function, decorator.node, "BK308",
+                function,
+                decorator.node,
+                "BK308",
                 f"decorator {_written(decorator)} may not accept a coroutine function",
                 "give the decorator an async form, or add it to the catalog",
-            )  # fmt: skip
+            )
         if any(decorator.dotted in _CONTEXT_MANAGERS for decorator in function.decorators):
             yield self._finding(
-                function, function.node, "BK309", "a context manager used with plain `with`",
+                function,
+                function.node,
+                "BK309",
+                "a context manager used with plain `with`",
                 "write an asynccontextmanager beside it",
-            )  # fmt: skip
+            )
 
     def _uses(self, function: Function) -> Iterator[Finding]:
         """Uses of the function elsewhere that its sync facade could not serve."""
         if function in self.colours.entries:
+            wrappers = tuple(
+                f"{decorator.project.qualname}.<locals>."
+                for decorator in function.decorators
+                if decorator.project is not None
+            )
             for site in self.program.callers_of(function):
+                if site.caller is not None and site.caller.qualname.startswith(wrappers):
+                    continue
                 yield self._finding(
-                    function, function.node, "BK310",
+                    function,
+                    function.node,
+                    "BK310",
                     f"a view that is also called directly, at {site.path}:{site.span.line}",
                     "move the shared part into a function of its own",
-                )  # fmt: skip
+                )
             return
         taken = f"{function.qualname.rpartition('.')[0]}.{function.name}{TWIN_SUFFIX}"
         if taken in self.program.functions:
@@ -177,50 +218,80 @@ class Obstacles:
             colours.native(t.function) or colours.blocks(t.function) for t in guesses
         ):
             yield self._finding(
-                function, site.node, "BK320",
+                function,
+                site.node,
+                "BK320",
                 f"{site.name}(...) may reach blocking code, but its receiver is not known",
                 "annotate the receiver",
-            )  # fmt: skip
+            )
         if not project and not site.externals:
             yield from self._unknown_call(function, site)
         if not matters:
             return
         if len({colours.native(t.function) for t in blocking_targets}) > 1:
             yield self._finding(
-                function, site.node, "BK321", f"{site.name}(...) reaches functions of two colours",
+                function,
+                site.node,
+                "BK321",
+                f"{site.name}(...) reaches functions of two colours",
                 "none: the next steps may solve it",
-            )  # fmt: skip
+            )
+        if blocking_targets and self._through_a_value(site):
+            yield self._finding(
+                function,
+                site.node,
+                "BK327",
+                f"calls {site.name}, a function that it was given as a value",
+                "none needed: it runs in a worker thread",
+            )
         if site.in_lambda:
             yield self._finding(
-                function, site.node, "BK322", f"a lambda calls {site.name}(...), which blocks",
+                function,
+                site.node,
+                "BK322",
+                f"a lambda calls {site.name}(...), which blocks",
                 "write it as a nested function or a loop",
-            )  # fmt: skip
+            )
         elif site.in_genexp and not self.consumed_at_once(site):
             yield self._finding(
-                function, site.node, "BK323",
+                function,
+                site.node,
+                "BK323",
                 f"a generator expression calls {site.name}(...), which blocks",
                 "make it a list comprehension",
-            )  # fmt: skip
+            )
         if site.kind in ("with", "iter"):
             yield self._finding(
-                function, site.node, "BK324", f"a `{site.kind}` over something that blocks",
+                function,
+                site.node,
+                "BK324",
+                f"a `{site.kind}` over something that blocks",
                 "none needed: it runs in a worker thread",
-            )  # fmt: skip
+            )
         if "lock" in effects:
             yield self._finding(
-                function, site.node, "BK325", "a thread lock must not be held over an await",
+                function,
+                site.node,
+                "BK325",
+                "a thread lock must not be held over an await",
                 "use anyio.Lock once all users are async",
-            )  # fmt: skip
+            )
         if "builtins.open" in site.externals and not self.file_uses(site):
             yield self._finding(
-                function, site.node, "BK326", "a file is used in a shape that has no async form",
+                function,
+                site.node,
+                "BK326",
+                "a file is used in a shape that has no async form",
                 "none needed: the function runs in a worker thread",
-            )  # fmt: skip
+            )
         if is_streaming(site) and not self.stream_uses(site):
             yield self._finding(
-                function, site.node, "BK328", "a streamed response is used beyond its `with` block",
+                function,
+                site.node,
+                "BK328",
+                "a streamed response is used beyond its `with` block",
                 "read it inside `with requests.get(..., stream=True) as response`",
-            )  # fmt: skip
+            )
 
     def _unknown_call(self, function: Function, site: CallSite) -> Iterator[Finding]:
         node = site.node
@@ -231,20 +302,56 @@ class Obstacles:
             while scope is not None:
                 if any(param.name == node.func.id for param in scope.params):
                     yield self._finding(
-                        function, node, "BK327", f"calls {node.func.id}, which it was given",
+                        function,
+                        node,
+                        "BK327",
+                        f"calls {node.func.id}, which it was given",
                         "none needed: it runs in a worker thread",
-                    )  # fmt: skip
+                    )
                     return
                 scope = scope.parent
         elif isinstance(node.func, ast.Attribute):
             name = node.func.attr
             for candidate in self.blocking_methods.get(name, ()):
                 yield self._finding(
-                    function, node, "BK320",
+                    function,
+                    node,
+                    "BK320",
                     f"{name}(...) may reach {candidate.qualname}, its receiver is not known",
                     "annotate the receiver",
-                )  # fmt: skip
+                )
                 return
+
+    def _through_a_value(self, site: CallSite) -> bool:
+        """Says whether the call names something else than the function it reaches.
+
+        Then nobody knows whether the twin has a name here.
+        """
+        if site.kind != "call" or not isinstance(site.node, ast.Call):
+            return False
+        names = {target.function.name for target in site.targets if target.grade != "guess"}
+        match site.node.func:
+            case ast.Attribute(attr=written):
+                return written not in names and "__init__" not in names
+            case ast.Name(id=written):
+                return (
+                    written not in names
+                    and "__init__" not in names
+                    and written not in self._import_aliases(site.path, names)
+                )
+            case _:
+                return True
+
+    def _import_aliases(self, path: str, names: set[str]) -> set[str]:
+        tree = self.program.files[path].tree
+        assert tree is not None
+        return {
+            alias.asname
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if alias.asname is not None and alias.name in names
+        }
 
     @cached_property
     def blocking_methods(self) -> dict[str, list[Function]]:
@@ -386,5 +493,3 @@ def is_two_coloured(decorator: Function) -> bool:
 
 def _written(decorator: Decorator) -> str:
     return decorator.dotted or ast.unparse(decorator.node)
-
-

@@ -11,7 +11,9 @@ from bridgekit_codemods.program.symbols import Function
 Group = tuple[Function, ...]
 
 
-def groups(colours: Colours, wanted: Iterable[Function]) -> tuple[tuple[Group, frozenset[Group]], ...]:
+def groups(
+    colours: Colours, wanted: Iterable[Function]
+) -> tuple[tuple[Group, frozenset[Group]], ...]:
     """The atoms of the walk, each with the atoms that must move before it.
 
     An atom is an override family or a cycle of calls; within an atom and between atoms the order is

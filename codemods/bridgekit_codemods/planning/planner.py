@@ -16,7 +16,7 @@ from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
-from bridgekit_codemods.rules.base import Options
+from bridgekit_codemods.rules.base import Granularity, Options
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class RulePlanner:
         """What the rules leave alone in the program as it is now, sorted by place."""
         program = Program.load(sources)
         found = {
-            finding
-            for rule in RULES
-            for finding in rule.findings(program, self.options, kept)
+            finding for rule in RULES for finding in rule.findings(program, self.options, kept)
         }
         return tuple(sorted(found, key=lambda f: (f.path, f.line, f.code, f.reason)))
 
@@ -48,44 +46,51 @@ class RulePlanner:
         """Messages of the static check after the step; none if it is fine."""
         return verify_program(Program.load(sources_after), frozenset(step.members))
 
-    def survey(self, sources: Mapping[str, bytes]) -> Survey:
-        """What the program is made of: colours, blocking leaves, entry points, findings."""
-        program = Program.load(sources)
-        colours = Colours(program)
-        counts = dict.fromkeys(("pure", "blocking", "native"), 0)
-        leaves: list[Leaf] = []
-        for function in program.functions.values():
-            if program.files[function.path].is_test:
-                continue
-            counts[colours.colour(function)] += 1
-            for site in colours.sites(function):
-                effects = sorted(colours.external_effects(site))
-                if effects and not function.is_async:
-                    leaves.append(
-                        Leaf(
-                            site.path, site.span.line, function.qualname,
-                            site.externals[0], effects[0],
-                        )  # fmt: skip
-                    )
-        places = [(f, "view or hook") for f in colours.entries]
-        places += [(f, api) for f, api in colours.sync_entries.items()]
-        points = [
-            EntryPoint(f.path, f.node.lineno, f.qualname, kind)
-            for f, kind in places
-            if not program.files[f.path].is_test
-        ]
-        return Survey(
-            files=len(program.files),
-            functions=sum(counts.values()),
-            colours=counts,
-            leaves=tuple(sorted(leaves, key=lambda leaf: (leaf.path, leaf.line))),
-            entry_points=tuple(sorted(points, key=lambda point: (point.path, point.line))),
-            findings=self.findings(sources, frozenset()),
-        )
-
 
 def build_planner(
-    *, client: Literal["httpx", "httpx2"] = "httpx", target: Literal["quart", "flask"] = "quart"
+    *,
+    client: Literal["httpx", "httpx2"] = "httpx",
+    target: Literal["quart", "flask"] = "quart",
+    granularity: Granularity = "module",
 ) -> RulePlanner:
     """The planner for what the user chose."""
-    return RulePlanner(Options(client=client, target=target))
+    return RulePlanner(Options(client=client, target=target, granularity=granularity))
+
+
+def build_survey(sources: Mapping[str, bytes]) -> Survey:
+    """What the program is made of: colours, blocking leaves, entry points, findings."""
+    program = Program.load(sources)
+    colours = Colours(program)
+    counts = dict.fromkeys(("pure", "blocking", "native"), 0)
+    leaves: list[Leaf] = []
+    for function in program.functions.values():
+        if program.files[function.path].is_test:
+            continue
+        counts[colours.colour(function)] += 1
+        for site in colours.sites(function):
+            effects = sorted(colours.external_effects(site))
+            if effects and not function.is_async:
+                leaves.append(
+                    Leaf(
+                        site.path,
+                        site.span.line,
+                        function.qualname,
+                        site.externals[0],
+                        effects[0],
+                    )
+                )
+    places = [(f, "view or hook") for f in colours.entries]
+    places += [(f, api) for f, api in colours.sync_entries.items()]
+    points = [
+        EntryPoint(f.path, f.node.lineno, f.qualname, kind)
+        for f, kind in places
+        if not program.files[f.path].is_test
+    ]
+    return Survey(
+        files=len(program.files),
+        functions=sum(counts.values()),
+        colours=counts,
+        leaves=tuple(sorted(leaves, key=lambda leaf: (leaf.path, leaf.line))),
+        entry_points=tuple(sorted(points, key=lambda point: (point.path, point.line))),
+        findings=build_planner().findings(sources, frozenset()),
+    )

@@ -50,9 +50,7 @@ class Planner(Protocol):
         """The next step for the current program, never one whose key was kept back."""
         ...
 
-    def findings(
-        self, sources: Mapping[str, bytes], kept: frozenset[str]
-    ) -> tuple[Finding, ...]:
+    def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What stays as it is in the current program, and why."""
         ...
 

@@ -13,10 +13,15 @@ from bridgekit_codemods.program.symbols import Function
 
 # Callables that take a coroutine object and see to it that it is awaited.
 _CONSUMERS = (
-    "asyncio.create_task", "asyncio.ensure_future", "asyncio.gather", "asyncio.wait_for",
-    "asyncio.run", "asyncio.shield", "asyncio.run_coroutine_threadsafe",
+    "asyncio.create_task",
+    "asyncio.ensure_future",
+    "asyncio.gather",
+    "asyncio.wait_for",
+    "asyncio.run",
+    "asyncio.shield",
+    "asyncio.run_coroutine_threadsafe",
     "asyncio.TaskGroup.create_task",
-)  # fmt: skip
+)
 
 
 def lost_coroutines(program: Program) -> Iterator[str]:
@@ -33,7 +38,9 @@ def lost_coroutines(program: Program) -> Iterator[str]:
             consumer = program.resolve(site.path, parent.func)
             if consumer in _CONSUMERS or is_loop_bridge(consumer):
                 continue
-        if isinstance(parent, ast.Return) and not (site.caller is not None and site.caller.is_async):
+        if isinstance(parent, ast.Return) and not (
+            site.caller is not None and site.caller.is_async
+        ):
             continue  # a plain function may hand the coroutine to its caller
         if isinstance(parent, ast.Lambda):
             continue
@@ -42,9 +49,7 @@ def lost_coroutines(program: Program) -> Iterator[str]:
 
 def _all_async(site: CallSite) -> bool:
     targets = [target.function for target in site.targets if target.grade != "guess"]
-    return bool(targets) and all(
-        target.is_async and not target.is_generator for target in targets
-    )
+    return bool(targets) and all(target.is_async and not target.is_generator for target in targets)
 
 
 def blocked_loops(program: Program) -> Iterator[str]:
@@ -69,8 +74,10 @@ def blocked_loops(program: Program) -> Iterator[str]:
 
 
 def _only_makes_generator(site: CallSite) -> bool:
-    return site.kind == "call" and bool(site.targets) and all(
-        target.function.is_generator for target in site.targets
+    return (
+        site.kind == "call"
+        and bool(site.targets)
+        and all(target.function.is_generator for target in site.targets)
     )
 
 

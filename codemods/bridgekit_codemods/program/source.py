@@ -143,7 +143,7 @@ def is_settings(path: str) -> bool:
 
 
 def read_sources(root: Path) -> dict[str, bytes]:
-    """Every Python file, template and settings file below `root`, keyed by POSIX path relative to it, sorted.
+    """Every Python file, template and settings file below `root`, by relative POSIX path, sorted.
 
     Virtual environments, version control, caches and build output are skipped. Raises OSError when
     `root` cannot be read.

@@ -7,6 +7,7 @@ from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
 from bridgekit_codemods.rules.flask_bridge import FlaskBridge
 from bridgekit_codemods.rules.flip import Flip
 from bridgekit_codemods.rules.fold import FoldFacades
+from bridgekit_codemods.rules.pure_views import PureViews
 from bridgekit_codemods.rules.quart import FlaskToQuart
 from bridgekit_codemods.rules.requests_client import RequestsClient
 from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *PREPARATION,
     Flip(),
     FlaskToQuart(),
+    PureViews(),
     AsyncTests(),
     FoldFacades(),
 )

@@ -10,6 +10,7 @@ from bridgekit_codemods.editing import FileEdits
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 
+Granularity = Literal["function", "module", "layer"]
 Safety = Literal["exact", "guarded", "advice"]
 
 
@@ -18,11 +19,14 @@ class Options:
     """What the user chose on the command line.
 
     `client` is the HTTP library under the shim that replaces requests; `target` the framework at
-    which the walk ends ("flask" stops before the change of framework).
+    which the walk ends ("flask" stops before the change of framework); `granularity` how much one
+    step changes: one function (with those that must move along), the ready functions of one module,
+    or all ready functions, a whole layer of the call graph.
     """
 
     client: Literal["httpx", "httpx2"] = "httpx"
     target: Literal["quart", "flask"] = "quart"
+    granularity: Granularity = "module"
 
 
 class Rule(Protocol):

@@ -91,9 +91,11 @@ class BodyRewriter:
         node = site.node
         if not isinstance(node, ast.Call) or None in names or len(names) != 1:
             raise self._refuse(
-                function, node, f"{site.name}(...) reaches functions of two colours",
+                function,
+                node,
+                f"{site.name}(...) reaches functions of two colours",
                 "give the functions one name and colour",
-            )  # fmt: skip
+            )
         (name,) = names
         assert name is not None
         if any(target.is_generator and target.is_async for target in targets):
@@ -156,9 +158,11 @@ class BodyRewriter:
             statement = self.obstacles.with_around(site)
             if not uses or statement is None:
                 raise self._refuse(
-                    function, node, "a streamed response is used beyond its `with` block",
+                    function,
+                    node,
+                    "a streamed response is used beyond its `with` block",
                     "read it inside `with requests.get(..., stream=True) as response`",
-                )  # fmt: skip
+                )
             self._edit(site.path, "With", statement, nodes.asynchronous)
             for loop in uses:
                 assert isinstance(loop, ast.For)
@@ -243,7 +247,10 @@ class BodyRewriter:
         """Sends what stays blocking to a worker thread, the longest chain of calls in one trip."""
         nodes_bridged = [node for _, node in bridged]
         chained = {
-            inner for node in nodes_bridged for inner in _callee_chain(node) if inner in nodes_bridged
+            inner
+            for node in nodes_bridged
+            for inner in _callee_chain(node)
+            if inner in nodes_bridged
         }
         wholes = [
             node
@@ -264,9 +271,11 @@ class BodyRewriter:
             if node in wholes:
                 if any(part in parts for part in awaited):
                     raise self._refuse(
-                        function, node, "a blocking expression holds one that must be awaited",
+                        function,
+                        node,
+                        "a blocking expression holds one that must be awaited",
                         "give the awaited part a name first",
-                    )  # fmt: skip
+                    )
                 self._bridge_whole(function, node, options)
             else:
                 self._edit(site.path, "Call", node, nodes.in_thread(options))

@@ -81,5 +81,11 @@ def _forwarded(function: Function) -> list[str]:
     params = function.params
     if function.cls is not None and not function.is_static:
         params = params[1:]
-    forms = {"posonly": "{0}", "arg": "{0}", "vararg": "*{0}", "kwonly": "{0}={0}", "kwarg": "**{0}"}
+    forms = {
+        "posonly": "{0}",
+        "arg": "{0}",
+        "vararg": "*{0}",
+        "kwonly": "{0}={0}",
+        "kwarg": "**{0}",
+    }
     return [forms[param.kind].format(param.name) for param in params]

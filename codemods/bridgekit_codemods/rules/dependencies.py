@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 import tomlkit
+from tomlkit.exceptions import ParseError
 from tomlkit.items import Array
 
 from bridgekit_codemods.program.program import Program
@@ -58,7 +59,10 @@ def _canonical(requirement: str) -> str:
 
 
 def _pyproject(data: bytes, add: list[str], drop: set[str]) -> bytes:
-    document = tomlkit.parse(data.decode("utf-8"))
+    try:
+        document = tomlkit.parse(data.decode("utf-8"))
+    except (ParseError, UnicodeDecodeError):
+        return data
     project = document.get("project")
     declared = project.get("dependencies") if project is not None else None
     if not isinstance(declared, Array):
@@ -80,7 +84,9 @@ def _pyproject(data: bytes, add: list[str], drop: set[str]) -> bytes:
 
 
 def _requirements(data: bytes, add: list[str], drop: set[str]) -> bytes:
-    text = data.decode("utf-8")
+    text = data.decode("utf-8", "surrogateescape")
+    if "--hash" in text:
+        return data  # a lock file: its tool writes it
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
     present = {_canonical(line) for line in lines if not line.lstrip().startswith(("#", "-"))}
@@ -92,4 +98,4 @@ def _requirements(data: bytes, add: list[str], drop: set[str]) -> bytes:
         if line.lstrip().startswith(("#", "-")) or _canonical(line) not in drop
     ]
     kept += [item for item in add if _canonical(item) not in present]
-    return (end.join(kept) + end).encode("utf-8")
+    return (end.join(kept) + end).encode("utf-8", "surrogateescape")

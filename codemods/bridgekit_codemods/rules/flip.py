@@ -19,7 +19,7 @@ from bridgekit_codemods.planning.order import Group, groups
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
-from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.base import Draft, Granularity, Options, Safety
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
 from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin
 from bridgekit_codemods.rules.names import import_twins
@@ -39,7 +39,7 @@ class Flip:
         """The lowest functions of one module that can change colour now."""
         refused: dict[str, Finding] = {}
         while True:
-            walk = Walk(program, kept, refused)
+            walk = Walk(program, kept, refused, options.granularity)
             try:
                 return walk.next_step()
             except Unconvertible as problem:
@@ -51,7 +51,7 @@ class Flip:
         """Why functions that block, on the way of a view, stay sync."""
         refused: dict[str, Finding] = {}
         while True:
-            walk = Walk(program, kept, refused)
+            walk = Walk(program, kept, refused, options.granularity)
             try:
                 walk.next_step()
             except Unconvertible as problem:
@@ -64,10 +64,15 @@ class Walk:
     """One look at the program: what is wanted, what is ready, what the next step is."""
 
     def __init__(
-        self, program: Program, kept: frozenset[str], refused: dict[str, Finding]
+        self,
+        program: Program,
+        kept: frozenset[str],
+        refused: dict[str, Finding],
+        granularity: Granularity,
     ) -> None:
         self.program = program
         self.kept = kept
+        self.granularity = granularity
         self.refused = refused
         self.colours = Colours(program)
         alone = {key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX)}
@@ -118,22 +123,31 @@ class Walk:
         return None
 
     def _batches(self, ready: list[Group]) -> Iterable[list[Group]]:
-        """Whole modules first. Atoms of a step that turned red are tried again one at a time."""
+        """The largest steps first. Atoms of a step that turned red are tried again one by one."""
         suspects = {
             name
             for key in self.kept
             if key.startswith(_PREFIX)
             for name in key.removeprefix(_PREFIX).split(",")
         }
-        by_path: dict[str, list[Group]] = {}
+        batches: dict[str, list[Group]] = {}
         alone: list[Group] = []
         for atom in sorted(ready, key=lambda atom: (atom[0].path, atom[0].node.lineno)):
             if any(function.qualname in suspects for function in atom):
                 alone.append(atom)
             else:
-                by_path.setdefault(atom[0].path, []).append(atom)
-        yield from by_path.values()
+                batches.setdefault(self._batch_of(atom), []).append(atom)
+        yield from batches.values()
         yield from ([atom] for atom in alone)
+
+    def _batch_of(self, atom: Group) -> str:
+        match self.granularity:
+            case "function":
+                return atom[0].qualname
+            case "module":
+                return atom[0].path
+            case "layer":
+                return ""
 
     def _build(self, key: str, members: list[Function]) -> Step:
         flipped = set(members)
@@ -162,20 +176,25 @@ class Walk:
         import_twins(self.program, draft, rewriter.renamed_calls)
         retarget_patches(self.colours, draft, flipped)
         views = all(function in self.colours.entries for function in members)
-        names = ", ".join(function.name for function in members)
-        module = members[0].module
-        title = f"Make {names} in {module} async"
-        if len(title) > 72:
-            what = "views" if views else "functions"
-            title = f"Make {len(members)} {what} of {module} async"
         return Step(
             key=key,
             kind="views" if views else "flip",
-            title=title,
+            title=_title(members, views=views),
             members=tuple(function.qualname for function in members),
             changes=draft.changes(),
             bridges_added=tuple(added + rewriter.bridges_added),
         )
+
+
+def _title(members: list[Function], *, views: bool) -> str:
+    names = ", ".join(function.name for function in members)
+    modules = sorted({function.module for function in members})
+    title = f"Make {names} in {modules[0]} async"
+    if len(modules) == 1 and len(title) <= 72:
+        return title
+    what = "views" if views else "functions"
+    where = modules[0] if len(modules) == 1 else f"{len(modules)} modules"
+    return f"Make {len(members)} {what} of {where} async"
 
 
 def step_key(members: Iterable[Function]) -> str:
@@ -187,6 +206,10 @@ def serves_async_views(program: Program) -> bool:
     """Says whether the application object runs `async def` views on the process's loop."""
     made = {dotted for site in program.calls for dotted in site.externals}
     return "flask.Flask" not in made and bool(
-        made & {"bridgekit.integrations.flask.Flask", "bridgekit.integrations.quart.Quart",
-                "quart.Quart"}  # fmt: skip
+        made
+        & {
+            "bridgekit.integrations.flask.Flask",
+            "bridgekit.integrations.quart.Quart",
+            "quart.Quart",
+        }
     )

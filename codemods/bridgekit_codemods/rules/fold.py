@@ -17,28 +17,46 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.names import absolute_module, folded_alias
 
+_PREFIX = "fold:"
+
 
 class FoldFacades:
-    """Removes the facades of one module that bridge nothing any more."""
+    """Removes the facades that bridge nothing any more."""
 
     name = "fold-facade"
     code = "BK270"
     safety: Safety = "guarded"
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
-        """The first module with a facade that can go."""
+        """All facades that can go in one step; those of a step that turned red, one at a time."""
         colours = Colours(program)
-        foldable: dict[str, list[tuple[Function, Function]]] = {}
-        for facade, twin in colours.facades.items():
-            if _unused(colours, facade, twin):
-                foldable.setdefault(facade.path, []).append((facade, twin))
-        for path in sorted(foldable):
-            pairs = _whole_families(colours, foldable, path)
-            if not pairs:
+        unused = {
+            facade: twin
+            for facade, twin in colours.facades.items()
+            if _a_user(colours, facade, twin) is None
+        }
+        suspects = {
+            name
+            for key in kept
+            if key.startswith(_PREFIX)
+            for name in key.removeprefix(_PREFIX).split(",")
+        }
+        together: dict[Function, Function] = {}
+        alone: list[dict[Function, Function]] = []
+        for facade in sorted(unused, key=lambda f: f.qualname):
+            family = colours.program.family(facade)
+            if any(member not in unused for member in family):
                 continue
-            key = "fold:" + ",".join(sorted(facade.qualname for facade, _ in pairs))
+            pairs = {member: unused[member] for member in family}
+            if any(member.qualname in suspects for member in family):
+                alone.append(pairs)
+            else:
+                together.update(pairs)
+        for chosen in ([together] if together else []) + alone:
+            ordered = sorted(chosen.items(), key=lambda item: item[0].qualname)
+            key = _PREFIX + ",".join(facade.qualname for facade, _ in ordered)
             if key not in kept:
-                return _build(colours, key, pairs)
+                return _build(colours, key, ordered)
         return None
 
     def findings(
@@ -52,16 +70,15 @@ class FoldFacades:
             if user is not None:
                 found.append(
                     Finding(
-                        facade.path, facade.node.lineno, "BK271",
-                        f"a sync facade stays: {user}", "none needed: sync callers reach the async "
-                        "function through it", facade.qualname,
-                    )  # fmt: skip
+                        facade.path,
+                        facade.node.lineno,
+                        "BK271",
+                        f"a sync facade stays: {user}",
+                        "none needed: sync callers reach the async function through it",
+                        facade.qualname,
+                    )
                 )
         return tuple(found)
-
-
-def _unused(colours: Colours, facade: Function, twin: Function) -> bool:
-    return _a_user(colours, facade, twin) is None
 
 
 def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
@@ -97,19 +114,6 @@ def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
     return None
 
 
-def _whole_families(
-    colours: Colours, foldable: dict[str, list[tuple[Function, Function]]], path: str
-) -> list[tuple[Function, Function]]:
-    """The foldable pairs of that file whose override families can go with them."""
-    everywhere = dict(pair for pairs in foldable.values() for pair in pairs)
-    chosen: dict[Function, Function] = {}
-    for facade, _ in foldable[path]:
-        family = colours.program.family(facade)
-        if all(member in everywhere for member in family):
-            chosen.update({member: everywhere[member] for member in family})
-    return sorted(chosen.items(), key=lambda item: item[0].qualname)
-
-
 def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -> Step:
     program = colours.program
     draft = Draft(program)
@@ -130,9 +134,7 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
     for reference in program.references:
         if reference.function in twins and isinstance(reference.node, ast.Name | ast.Attribute):
             written = (
-                reference.node.id
-                if isinstance(reference.node, ast.Name)
-                else reference.node.attr
+                reference.node.id if isinstance(reference.node, ast.Name) else reference.node.attr
             )
             kind = type(reference.node).__name__
             plain = written.removesuffix(TWIN_SUFFIX)
@@ -147,11 +149,12 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
                 ),
             )
     _rename_imports(program, draft, twins)
-    module = pairs[0][0].module
+    modules = sorted({facade.module for facade, _ in pairs})
+    where = modules[0] if len(modules) == 1 else f"{len(modules)} modules"
     return Step(
         key=key,
         kind="fold",
-        title=f"Fold away {len(pairs)} sync facade{'s' if len(pairs) > 1 else ''} of {module}",
+        title=f"Fold away {len(pairs)} sync facade{'s' if len(pairs) > 1 else ''} of {where}",
         members=tuple(facade.qualname for facade, _ in pairs),
         changes=draft.changes(),
         bridges_removed=tuple(f"async_to_sync: facade {facade.qualname}" for facade, _ in pairs),

@@ -1,8 +1,8 @@
 """BK250 flask-to-quart: the application changes its framework, its tests change with it.
 
 One step for the whole program, because the two frameworks' request contexts do not mix: imports
-move, what Quart made awaitable is awaited, functions that stayed sync reach it through a bridge, and
-tests use Quart's client. Source: Quart's migration guide and its API, compared call by call.
+move, what Quart made awaitable is awaited, functions that stayed sync reach it through a bridge,
+and tests use Quart's client. Source: Quart's migration guide and its API, compared call by call.
 
 Safety: guarded. Proposed only when every name the program takes from Flask has a place in Quart and
 every use has a known form; otherwise nothing is changed and the reasons are reported.
@@ -120,20 +120,29 @@ def _obstacles(program: Program) -> Iterator[Finding]:
         for module, name, node in _imports(source):
             if is_extension(module):
                 yield Finding(
-                    path, node.lineno, "BK251", f"{module} is an extension made for Flask",
+                    path,
+                    node.lineno,
+                    "BK251",
+                    f"{module} is an extension made for Flask",
                     "replace it by its Quart counterpart, or stay on Flask (--target flask)",
-                )  # fmt: skip
+                )
             elif is_flask(module) and name is not None and moved_name(module, name) is None:
                 yield Finding(
-                    path, node.lineno, "BK252", f"Quart has no counterpart of {module}.{name}",
+                    path,
+                    node.lineno,
+                    "BK252",
+                    f"Quart has no counterpart of {module}.{name}",
                     "remove its use, or stay on Flask (--target flask)",
-                )  # fmt: skip
+                )
     for cls in program.classes.values():
         if any(base in ("flask.Flask", "bridgekit.integrations.flask.Flask") for base in cls.bases):
             yield Finding(
-                cls.path, cls.node.lineno, "BK253", f"{cls.name} overrides Flask's application",
+                cls.path,
+                cls.node.lineno,
+                "BK253",
+                f"{cls.name} overrides Flask's application",
                 "move what it changes into hooks",
-            )  # fmt: skip
+            )
 
 
 def _move(source: SourceFile, draft: Draft) -> None:
@@ -180,10 +189,14 @@ class _AppRewriter:
                 continue
             if self._opens_resource(site, node, function):
                 continue
-            if any(is_framework_coroutine(dotted) for dotted in site.externals) or (
-                site.name in _RESPONSE_COROUTINES
-                and any(ref.name in _RESPONSES for ref in site.receiver)
-            ) or (site.name == "save" and _is_upload(site)):
+            if (
+                any(is_framework_coroutine(dotted) for dotted in site.externals)
+                or (
+                    site.name in _RESPONSE_COROUTINES
+                    and any(ref.name in _RESPONSES for ref in site.receiver)
+                )
+                or (site.name == "save" and _is_upload(site))
+            ):
                 if site.in_lambda:
                     raise _stuck(function, node, f"a lambda calls {site.name}(...)")
                 if function.is_async:
@@ -193,16 +206,16 @@ class _AppRewriter:
                     edits.add_import("bridgekit", "async_to_sync")
                     self.bridges.append(f"async_to_sync: {site.name} in {function.qualname}")
         for attribute in self.colours.request_awaitables(function):
-            if not function.is_async:
-                raise _stuck(
-                    function, attribute, f"a sync function reads request.{attribute.attr}"
-                )
-            edits.at("Attribute", file.span(attribute), nodes.awaited)
+            if function.is_async:
+                edits.at("Attribute", file.span(attribute), nodes.awaited)
+                continue
+            edits.at("Attribute", file.span(attribute), nodes.as_lambda_argument("async_to_sync"))
+            edits.add_import("bridgekit", "async_to_sync")
+            self.bridges.append(f"async_to_sync: request.{attribute.attr} in {function.qualname}")
 
     def _opens_resource(self, site: CallSite, node: ast.Call, function: Function) -> bool:
         """Flask's `app.open_resource(x)` is `open` below the root path; Quart's is a coroutine."""
-        if site.name != "open_resource" or not any(d.endswith("Flask.open_resource")
-                                                   for d in site.externals):  # fmt: skip
+        if site.name != "open_resource" or not any(is_flask(d) for d in site.externals):
             return False
         if function.is_async or len(node.args) != 1 or node.keywords:
             raise _stuck(function, node, "open_resource(...) in a shape that has no async form")
@@ -218,10 +231,12 @@ class _AppRewriter:
         for site in self.program.calls:
             if site.caller is None and any(is_framework_coroutine(d) for d in site.externals):
                 finding = Finding(
-                    site.path, site.span.line, "BK254",
+                    site.path,
+                    site.span.line,
+                    "BK254",
                     f"{site.name}(...) is called while the module is imported",
                     "move the call into a function",
-                )  # fmt: skip
+                )
                 raise Unconvertible(next(iter(self.program.functions.values())), finding)
 
 
@@ -234,7 +249,11 @@ def _stuck(function: Function, node: ast.AST, reason: str) -> Unconvertible:
     return Unconvertible(
         function,
         Finding(
-            function.path, line, "BK255", reason + ", which only a coroutine can do on Quart",
-            "make it part of an async view, or stay on Flask (--target flask)", function.qualname,
+            function.path,
+            line,
+            "BK255",
+            reason + ", which only a coroutine can do on Quart",
+            "make it part of an async view, or stay on Flask (--target flask)",
+            function.qualname,
         ),
-    )  # fmt: skip
+    )

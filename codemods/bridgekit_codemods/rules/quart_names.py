@@ -18,14 +18,39 @@ _MOVED: dict[tuple[str, str], tuple[str, str]] = {
 # Names of `flask` that Quart has under the same name.
 _SAME = frozenset(
     {
-        "Blueprint", "Config", "Request", "Response", "abort", "after_this_request",
-        "copy_current_request_context", "current_app", "flash", "g", "get_flashed_messages",
-        "get_template_attribute", "has_app_context", "has_request_context", "jsonify",
-        "make_response", "redirect", "render_template", "render_template_string", "request",
-        "send_file", "send_from_directory", "session", "stream_template",
-        "stream_template_string", "url_for", "json", "cli", "views", "signals", "wrappers",
+        "Blueprint",
+        "Config",
+        "Request",
+        "Response",
+        "abort",
+        "after_this_request",
+        "copy_current_request_context",
+        "current_app",
+        "flash",
+        "g",
+        "get_flashed_messages",
+        "get_template_attribute",
+        "has_app_context",
+        "has_request_context",
+        "jsonify",
+        "make_response",
+        "redirect",
+        "render_template",
+        "render_template_string",
+        "request",
+        "send_file",
+        "send_from_directory",
+        "session",
+        "stream_template",
+        "stream_template_string",
+        "url_for",
+        "json",
+        "cli",
+        "views",
+        "signals",
+        "wrappers",
     }
-)  # fmt: skip
+)
 _SAME_IN = {
     "flask.views": frozenset({"View", "MethodView"}),
     "flask.wrappers": frozenset({"Request", "Response"}),
@@ -33,17 +58,29 @@ _SAME_IN = {
     "flask.blueprints": frozenset({"Blueprint"}),
     "flask.config": frozenset({"Config"}),
     "flask.ctx": frozenset(
-        {"after_this_request", "has_app_context", "has_request_context",
-         "copy_current_request_context"}
-    ),  # fmt: skip
+        {
+            "after_this_request",
+            "has_app_context",
+            "has_request_context",
+            "copy_current_request_context",
+        }
+    ),
     "flask.globals": frozenset({"current_app", "g", "request", "session"}),
     "flask.helpers": frozenset(
-        {"flash", "url_for", "make_response", "send_file", "send_from_directory", "redirect",
-         "abort", "get_flashed_messages"}
-    ),  # fmt: skip
+        {
+            "flash",
+            "url_for",
+            "make_response",
+            "send_file",
+            "send_from_directory",
+            "redirect",
+            "abort",
+            "get_flashed_messages",
+        }
+    ),
     "flask.templating": frozenset({"render_template", "render_template_string"}),
     "flask.typing": frozenset({"ResponseReturnValue", "ResponseValue", "HeadersValue"}),
-}  # fmt: skip
+}
 
 
 def is_flask(module: str) -> bool:

@@ -25,10 +25,12 @@ from bridgekit_codemods.rules.names import import_twins
 _CLIENTS = frozenset({"flask.testing.FlaskClient", "quart.testing.QuartClient"})
 _APPS = frozenset(
     {
-        "flask.Flask", "bridgekit.integrations.flask.Flask",
-        "quart.Quart", "bridgekit.integrations.quart.Quart",
+        "flask.Flask",
+        "bridgekit.integrations.flask.Flask",
+        "quart.Quart",
+        "bridgekit.integrations.quart.Quart",
     }
-)  # fmt: skip
+)
 _RESPONSES = frozenset({"werkzeug.test.TestResponse", "quart.Response"})
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace", "open"})
 _CONTEXTS = frozenset({"app_context", "test_request_context"})
@@ -87,10 +89,14 @@ def _stuck(function: Function, node: ast.AST, reason: str) -> Unconvertible:
     return Unconvertible(
         function,
         Finding(
-            function.path, line, "BK256", f"{reason}, which has no async form",
-            "write the test in a shape that can await", function.qualname,
+            function.path,
+            line,
+            "BK256",
+            f"{reason}, which has no async form",
+            "write the test in a shape that can await",
+            function.qualname,
         ),
-    )  # fmt: skip
+    )
 
 
 class _TestBodies(BodyRewriter):
@@ -103,9 +109,14 @@ class _TestBodies(BodyRewriter):
     def _blocks(self, site: CallSite) -> bool:
         if site.name == "invoke" and any(d.endswith("CliRunner.invoke") for d in site.externals):
             return True
-        if site.externals and not uses_thread_bound(site) and not site.targets:
-            return "db" in self.colours.external_effects(site)
-        return super()._blocks(site)
+        if uses_thread_bound(site) or "db" in self.colours.external_effects(site):
+            return super()._blocks(site)
+        targets = [target.function for target in site.targets]
+        needs_bridge = any(
+            target in self.colours.thread_bound or self.colours.blocks(target) & {"bridge", "db"}
+            for target in targets
+        )
+        return needs_bridge and super()._blocks(site)
 
     def _library_call(self, function: Function, site: CallSite) -> bool:
         if any(d in ("builtins.open", "time.sleep", "subprocess.run") for d in site.externals):
@@ -211,9 +222,7 @@ class _Uses:
                 call = nodes.expression(f"_.{method}")
                 assert isinstance(call, cst.Call)
                 assert isinstance(call.func, cst.Attribute)
-                plain = attribute.with_changes(
-                    attr=call.func.attr, lpar=[], rpar=[]
-                )
+                plain = attribute.with_changes(attr=call.func.attr, lpar=[], rpar=[])
                 whole = call.with_changes(func=plain, lpar=attribute.lpar, rpar=attribute.rpar)
                 return nodes.awaited(whole)
 
@@ -247,10 +256,53 @@ class _Uses:
                 edits.add_import("werkzeug.datastructures", "FileStorage")
             return
         types = {ref.name for ref in self.program.type_of(function.path, data)}
+        values = _parametrized(function, data)
+        if values and all(isinstance(value, ast.Dict) for value in values):
+            types = {"dict"}
         if types == {"dict"}:
             edits.at("Call", span, nodes.renamed_keyword("data", "form"))
         elif not types or not types <= {"str", "bytes"}:
             raise _stuck(function, call, "data= of a type that is not known")
+
+
+def _parametrized(function: Function, node: ast.expr) -> list[ast.expr]:
+    """The expressions that `pytest.mark.parametrize` passes for that parameter, if it is one."""
+    if not isinstance(node, ast.Name):
+        return []
+    found: list[ast.expr] = []
+    for decorator in function.decorators:
+        match decorator.node:
+            case ast.Call(
+                func=ast.Attribute(attr="parametrize"),
+                args=[names, ast.List(elts=cases) | ast.Tuple(elts=cases), *_],
+            ):
+                arguments = _argument_names(names)
+                if node.id not in arguments:
+                    continue
+                place = arguments.index(node.id)
+                for case in cases:
+                    match case:
+                        case ast.Call(func=ast.Attribute(attr="param"), args=values):
+                            found.append(values[place])
+                        case ast.Tuple(elts=values) if len(arguments) > 1:
+                            found.append(values[place])
+                        case _ if len(arguments) == 1:
+                            found.append(case)
+                        case _:
+                            return []
+            case _:
+                continue
+    return found
+
+
+def _argument_names(node: ast.expr) -> list[str]:
+    match node:
+        case ast.Constant(value=str(text)):
+            return [name.strip() for name in text.split(",")]
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+        case _:
+            return []
 
 
 def _with_server_name(call: cst.Call) -> cst.Call:
@@ -274,7 +326,8 @@ def _form_and_files(call: cst.Call) -> cst.Call:
     """`data={"a": 1, "f": (stream, name)}` -> `form={"a": 1}, files={"f": FileStorage(...)}`."""
     args: list[cst.Arg] = []
     for arg in call.args:
-        if arg.keyword is None or arg.keyword.value != "data" or not isinstance(arg.value, cst.Dict):
+        named_data = arg.keyword is not None and arg.keyword.value == "data"
+        if not named_data or not isinstance(arg.value, cst.Dict):
             args.append(arg)
             continue
         form: list[cst.BaseDictElement] = []
@@ -286,7 +339,8 @@ def _form_and_files(call: cst.Call) -> cst.Call:
                 form.append(element)
         for name, elements in (("form", form), ("files", files)):
             if elements:
-                closed = [*elements[:-1], elements[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+                last = elements[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+                closed = [*elements[:-1], last]
                 args.append(
                     arg.with_changes(
                         keyword=cst.Name(name),
@@ -312,5 +366,3 @@ def _storage(value: cst.Tuple) -> cst.Call:
         for name, element in zip(names, value.elements, strict=False)
     ]
     return cst.Call(func=cst.Name("FileStorage"), args=parts)
-
-

@@ -68,5 +68,3 @@ def _ini(text: str, section: str) -> str | None:
     missing = [key for key in SETTINGS if not parser.has_option(section, key)]
     lines[start + 1 : start + 1] = [f"{key} = {SETTINGS[key]}" for key in missing]
     return "\n".join(lines) + "\n"
-
-
