@@ -6,10 +6,8 @@ from bridgekit_codemods.catalog.effect import Library, each, members
 
 _ROOTS = ("sqlite3", "psycopg2", "psycopg", "pymysql", "MySQLdb")
 _CONNECTION = "execute executemany executescript commit rollback close backup __exit__"
-_CURSOR = (
-    "execute executemany executescript fetchone fetchall fetchmany callproc __iter__ __next__ "
-    "copy_from copy_to copy_expert"
-)
+_CURSOR = "execute executemany executescript fetchone fetchall fetchmany __iter__ __next__"
+_SERVER_CURSOR = "callproc copy copy_from copy_to copy_expert"
 
 
 def _driver(root: str) -> Library:
@@ -36,6 +34,7 @@ def _driver(root: str) -> Library:
                 f"{root}.connect",
                 *members(connection, _CONNECTION),
                 *members(cursor, _CURSOR),
+                *(members(cursor, _SERVER_CURSOR) if root != "sqlite3" else ()),
             )
         },
     )

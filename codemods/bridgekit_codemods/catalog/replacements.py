@@ -22,9 +22,23 @@ class Replacement:
 
 _HTTP = ("get", "options", "head", "post", "put", "patch", "delete", "request")
 _SESSION = (
-    "execute", "scalar", "scalars", "get", "get_one", "commit", "rollback", "flush", "refresh",
-    "merge", "delete", "close", "connection", "invalidate", "reset", "close_all",
-)  # fmt: skip
+    "execute",
+    "scalar",
+    "scalars",
+    "get",
+    "get_one",
+    "commit",
+    "rollback",
+    "flush",
+    "refresh",
+    "merge",
+    "delete",
+    "close",
+    "connection",
+    "invalidate",
+    "reset",
+    "close_all",
+)
 _SHIMS = ("bridgekit.integrations.requests", "bridgekit.integrations.requests_httpx2")
 _ORM = "bridgekit.integrations.sqlalchemy"
 

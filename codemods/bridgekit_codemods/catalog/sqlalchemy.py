@@ -7,6 +7,7 @@ from bridgekit_codemods.catalog.effect import Library, each, members
 _ORM, _AIO = "sqlalchemy.orm", "sqlalchemy.ext.asyncio"
 _SESSION, _ASESSION = f"{_ORM}.Session", f"{_AIO}.AsyncSession"
 _QUERY = f"{_ORM}.Query"
+_FLASK_QUERY = "flask_sqlalchemy.query.Query"
 _RESULT, _SCALARS = "sqlalchemy.Result", "sqlalchemy.ScalarResult"
 _SELECT = "sqlalchemy.Select"
 _ENGINE, _CONNECTION = "sqlalchemy.Engine", "sqlalchemy.Connection"
@@ -23,10 +24,7 @@ _FETCH = (
     "bulk_save_objects bulk_insert_mappings bulk_update_mappings prepare invalidate connection "
     "__exit__"
 )
-_QUERY_RUNS = (
-    "all first one one_or_none scalar count get delete update exists_ __iter__ __getitem__ "
-    "first_or_404 one_or_404 get_or_404 paginate"
-)
+_QUERY_RUNS = "all first one one_or_none scalar count get delete update __iter__ __getitem__"
 
 
 def _results(name: str, item: str) -> dict[str, str]:
@@ -81,7 +79,7 @@ LIBRARY = Library(
         f"{_ORM}.scoped_session": (_SESSION,),
         f"{_AIO}.async_scoped_session": (_ASESSION,),
         f"{_ORM}.AppenderQuery": (_QUERY,),
-        "flask_sqlalchemy.query.Query": (_QUERY,),
+        _FLASK_QUERY: (_QUERY,),
         "sqlalchemy.MappingResult": (_RESULT,),
         "sqlalchemy.CursorResult": (_RESULT,),
         "sqlalchemy.ChunkedIteratorResult": (_RESULT,),
@@ -118,10 +116,11 @@ LIBRARY = Library(
         **each(_QUERY, "with_entities from_self with_session", f"{_QUERY}[Unknown]"),
         **each(_QUERY, "all", "list[T]"),
         **each(_QUERY, "first one_or_none get", "T|None"),
-        **each(_QUERY, "one first_or_404 one_or_404 get_or_404", "T"),
+        **each(_QUERY, "one", "T"),
+        **each(_FLASK_QUERY, "first_or_404 one_or_404 get_or_404", "T"),
         f"{_QUERY}.count": "int",
         f"{_QUERY}.scalar": "Unknown",
-        f"{_QUERY}.paginate": "flask_sqlalchemy.pagination.Pagination[T]",
+        f"{_FLASK_QUERY}.paginate": "flask_sqlalchemy.pagination.Pagination[T]",
         f"{_QUERY}.__iter__": "generator[T]",
         f"{_QUERY}.__getitem__": "T",
         "flask_sqlalchemy.pagination.Pagination.__iter__": "generator[T]",
@@ -161,15 +160,19 @@ LIBRARY = Library(
         f"{_ASESSION}.sync_session": _SESSION,
         f"{_AENGINE}.sync_engine": _ENGINE,
         f"{_RESULT}.rowcount": "int",
+        f"{_ORM}.DeclarativeBase.metadata": "sqlalchemy.MetaData",
+        f"{_ORM}.DeclarativeBase.registry": f"{_ORM}.registry",
+        "flask_sqlalchemy.SQLAlchemy.metadata": "sqlalchemy.MetaData",
         "flask_sqlalchemy.SQLAlchemy.session": f"{_ORM}.scoped_session",
         "flask_sqlalchemy.SQLAlchemy.engine": _ENGINE,
-        "flask_sqlalchemy.SQLAlchemy.Model.query": f"{_QUERY}[T]",
+        "flask_sqlalchemy.SQLAlchemy.Model.query": f"{_FLASK_QUERY}[T]",
         "flask_sqlalchemy.pagination.Pagination.items": "list[T]",
     },
     blocks={
         "db": (
             *members(_SESSION, _FETCH),
             *members(_QUERY, _QUERY_RUNS),
+            *members(_FLASK_QUERY, "first_or_404 one_or_404 get_or_404 paginate"),
             *members(_CONNECTION, "execute scalar scalars commit rollback close __exit__"),
             *members(_CONNECTION, "exec_driver_sql"),
             *members(_ENGINE, "connect begin raw_connection dispose"),

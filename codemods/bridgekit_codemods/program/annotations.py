@@ -40,7 +40,7 @@ _OPAQUE = frozenset(
      "typing.TypeVar", "typing.Type", "builtins.type", "typing.Unpack", "typing.Concatenate",
      "typing.ParamSpec"}
 )  # fmt: skip
-_MAXIMUM = 12
+_MAXIMUM = 64
 
 
 def product(name: str, parts: Iterable[Types]) -> Types:
@@ -96,6 +96,9 @@ class Annotations:
 
     def _named(self, node: ast.Name | ast.Attribute, scope: Scope) -> Types:
         dotted = self.dotted(node, scope)
+        if dotted is None and isinstance(node, ast.Name):
+            if self.engine.linker.lookup(scope, node.id) is None:
+                return self._by_class_name(node.id, scope)
         if dotted is None:
             return self._alias(node, scope, None)
         return self._from_dotted(dotted, node, scope)
@@ -228,8 +231,11 @@ class Annotations:
 
 
 _BUILTIN_TYPES = frozenset(
-    {"str", "bytes", "int", "float", "bool", "complex", "list", "dict", "set", "frozenset",
-     "tuple", "type", "object", "bytearray", "memoryview", "range", "slice", "None",
-     "BaseException", "Exception", "ValueError", "KeyError", "RuntimeError", "OSError",
-     "TypeError", "IOError", "TimeoutError", "ConnectionError", "LookupError", "PermissionError", "FileNotFoundError"}
+    {
+        "str", "bytes", "int", "float", "bool", "complex", "list", "dict", "set", "frozenset",
+        "tuple", "object", "bytearray", "memoryview", "range", "slice",
+        "BaseException", "Exception", "ValueError", "KeyError", "RuntimeError", "OSError",
+        "TypeError", "IOError", "TimeoutError", "ConnectionError", "LookupError",
+        "PermissionError", "FileNotFoundError", "IndexError", "AttributeError",
+    }
 )  # fmt: skip

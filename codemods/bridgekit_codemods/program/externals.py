@@ -62,8 +62,13 @@ class Externals:
                 TypeRef("type", (r,)) if r.name in self.engine.facts.classes else UNKNOWN
                 for r in self.engine.types(node.args[0])
             )
-        if dotted in _NAMESPACE_READS and node is not None:
-            return self._getattr_of(external(dotted.rpartition(".")[0]), node.args)
+        owner, _, last = dotted.rpartition(".")
+        if last in ("get", "pop", "setdefault") and node is not None:
+            if dotted in _NAMESPACE_READS:
+                return self._getattr_of(external(owner), node.args)
+            stored = self._stored_item(owner, node.args)
+            if stored:
+                return stored
         spec = catalog.returns(dotted)
         if spec is None:
             spec = self._object_returns(dotted)
@@ -77,6 +82,13 @@ class Externals:
         owner, _, name = dotted.rpartition(".")
         kind = catalog.object_type(owner)
         return catalog.returns(f"{kind}.{name}") if kind is not None else None
+
+    def _stored_item(self, owner: str, args: list[ast.expr]) -> Types:
+        """`app.extensions.get("name")`, when the program assigns that item somewhere."""
+        if not args or not isinstance(args[0], ast.Constant) or not isinstance(args[0].value, str):
+            return NOTHING
+        bindings = self.engine.stored.get((self.engine.items_of(owner), args[0].value), [])
+        return self.engine.bound(bindings)
 
     def _getattr(self, node: ast.Call) -> Types:
         if not node.args or isinstance(node.args[0], ast.Starred):

@@ -8,6 +8,7 @@ before is used. Argument types that flow into parameters are those of the round 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _ANY: Types = frozenset({UNKNOWN})
 _DEPTH = 250
+_WIDTH = 256
 
 
 class Inference:
@@ -78,8 +80,8 @@ class Inference:
             found = compute()
         finally:
             self._active.discard(key)
-        if len(found) > 16:
-            found = frozenset(sorted(found)[:16]) | {UNKNOWN}
+        if len(found) > _WIDTH:
+            found = frozenset(sorted(found)[:_WIDTH]) | {UNKNOWN}
         self.memo[key] = found
         return found
 
@@ -108,6 +110,8 @@ class Inference:
         found = self.linker.lookup(place.scope, name)
         if found is None:
             star = self.linker.external_star(place.scope, name)
+            if star is None and not hasattr(builtins, name):
+                return _ANY
             return frozenset({external(star or f"builtins.{name}")})
         owner, bindings = found
         chosen = bindings
@@ -331,15 +335,16 @@ class Inference:
 
     def item_owner(self, base: ast.expr) -> str | None:
         """What `base[...] = value` stores into, as a key; None when that is not a shared object."""
-        if isinstance(base, ast.Attribute):
-            for ref in sorted(self.types(base)):
-                if ref.name == "external":
-                    return f"items:{ref.args[0].name}"
-        if isinstance(base, ast.Name):
-            for ref in sorted(self.types(base)):
-                if ref.name == "external" and not ref.args[0].name.startswith("builtins."):
-                    return f"items:{ref.args[0].name}"
+        for ref in sorted(self.types(base)):
+            if ref.name == "external" and not ref.args[0].name.startswith("builtins."):
+                return self.items_of(ref.args[0].name)
         return None
+
+    def items_of(self, dotted: str) -> str:
+        """The key of a library object's items; the same for `current_app` and for the app."""
+        owner, _, name = dotted.rpartition(".")
+        kind = catalog.object_type(owner)
+        return f"items:{kind}.{name}" if kind is not None else f"items:{dotted}"
 
     def constant(self, node: ast.Constant) -> Types:
         return frozenset({NONE if node.value is None else TypeRef(type(node.value).__name__)})

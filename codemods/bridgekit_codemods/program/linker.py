@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Mapping
 
 from bridgekit_codemods.catalog import canonical
@@ -49,7 +50,11 @@ class Linker:
         candidates = [p for p in self._by_suffix.get(name, ()) if p != importer]
         if "." not in name:
             # a bare script is importable only from where it lies (or by the tests' path set-up)
-            candidates = [p for p in candidates if p.rpartition("/")[0] == here]
+            candidates = [
+                p
+                for p in candidates
+                if p.rpartition("/")[0] == here and "." not in self.files[p].module
+            ]
         if len(candidates) > 1:
             shared = [(len(_common(p, importer)), p) for p in candidates]
             best = max(length for length, _ in shared)
@@ -117,7 +122,10 @@ class Linker:
         if isinstance(node, ast.Name):
             found = self.lookup(scope, node.id)
             if found is None:
-                return self.external_star(scope, node.id) or f"builtins.{node.id}"
+                star = self.external_star(scope, node.id)
+                if star is None and not hasattr(builtins, node.id):
+                    return None
+                return star or f"builtins.{node.id}"
             owner, bindings = found
             return self.binding_name(owner, bindings, node.id)
         if isinstance(node, ast.Attribute):

@@ -69,7 +69,7 @@ class Members:
             stored = self.engine.stored.get((kind, name))
             if stored:
                 return self.engine.bound(stored)
-        if base == "flask.g" or base == "quart.g":
+        if base in ("flask.g", "quart.g") and name not in ("get", "pop", "setdefault"):
             return _ANY
         return frozenset({external(dotted, ref.args[1] if len(ref.args) > 1 else None)})
 
