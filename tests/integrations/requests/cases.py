@@ -661,6 +661,7 @@ for _name, _headers in {
     "host": {"Host": "other.test"},
     "connection": {"Connection": "close"},
     "content_length": {"Content-Length": "0"},
+    "expect": {"Expect": "100-continue"},
     "own_agent": {"user-agent": "me/1"},
 }.items():
     simple(f"headers_{_name}", "GET", "/echo", whole, headers=_headers)

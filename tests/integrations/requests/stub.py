@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 import urllib.parse
 import zlib
@@ -21,8 +22,12 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.counts: Counter[str] = Counter()
         self.connections = 0
         self.released = threading.Event()

@@ -230,8 +230,39 @@ def test_an_overridden_synchronous_request_is_refused(lib: Any) -> None:
         def request(self, *args: Any, **kwargs: Any) -> Any:
             return super().request(*args, **kwargs)
 
+    class Verb(lib.Session):  # type: ignore[misc,name-defined]
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            return super().get(*args, **kwargs)
+
     with pytest.raises(NotImplementedError, match=r"Mine overrides request\(\)"):
         _ = Mine().aio
+    with pytest.raises(NotImplementedError, match=r"Verb overrides get\(\)"):
+        _ = Verb().aio
+
+
+def test_sending_again_from_a_hook(lib: Any, server: Server) -> None:
+    """What authentication schemes of one's own do: answer a 401 with a second request."""
+
+    def again(response: Any, **kwargs: Any) -> Any:
+        if response.status_code != 401:
+            return None
+        request = response.request.copy()
+        request.headers["Authorization"] = "Mine"
+        _ = response.content
+        return response.connection.send(request, **kwargs)
+
+    async def again_awaiting(response: Any, **kwargs: Any) -> Any:
+        request = response.request.copy()
+        request.headers["Authorization"] = "Mine"
+        return await response.connection.asend(request, **kwargs)
+
+    async def call(hook: Any) -> Any:
+        return (await lib.aio.get(server.url + "/basic", hooks={"response": hook})).text
+
+    assert lib.get(server.url + "/basic", hooks={"response": again}).text == "Mine"
+    assert asyncio.run(call(again_awaiting)) == "Mine"
+    with pytest.raises(NotImplementedError, match=r"connection\.asend"):
+        asyncio.run(call(again))
 
 
 def test_overridden_rules_hold_for_both_colours(lib: Any, server: Server) -> None:

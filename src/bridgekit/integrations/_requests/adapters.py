@@ -12,7 +12,7 @@ from .auth import basic_auth_str
 from .binding import Binding
 from .environment import select_proxy
 from .flow import AWAITING, BLOCKING, IO, run
-from .loops import PerLoop, close_with_loop
+from .loops import PerLoop, close_with_loop, running_asyncio_loop
 from .pools import AsyncPool, PoolOptions, SyncPool
 from .retry import Exhausted, Retry
 from .tls import plain_context, tls_context, tls_key
@@ -82,6 +82,19 @@ def _split_timeout(timeout: Any) -> tuple[float | None, float | None]:
                 "value less than or equal to 0."
             )
     return connect, read
+
+
+class AwaitedConnection:
+    """`Response.connection` of the asynchronous face: its `asend` sends once more."""
+
+    def __init__(self, adapter: Any) -> None:
+        self.asend = adapter.asend
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            "response.connection.send() would block the event loop: make the hook a coroutine "
+            "function and use `await response.connection.asend(...)`"
+        )
 
 
 class BaseAdapter:
@@ -204,7 +217,8 @@ class HTTPAdapterBase(BaseAdapter):
 
     def build_response(self, req: Any, resp: Any) -> Any:
         """Make the Response of what came off the wire."""
-        return self._binding.response._from_wire(resp, req, self)
+        connection = AwaitedConnection(self) if resp.asynchronous else self
+        return self._binding.response._from_wire(resp, req, connection)
 
     def send(
         self,
@@ -398,7 +412,7 @@ class HTTPAdapterBase(BaseAdapter):
             and where.proxy is None
             and self._transport is None
             and "socket_options" not in self._pool_kwargs
-            and _on_asyncio()
+            and running_asyncio_loop() is not None
             and aiohttp_pool.can_send(outgoing)
         )
         key = (where.tls, where.proxy, fast)
@@ -436,13 +450,3 @@ class HTTPAdapterBase(BaseAdapter):
         for name, value in state.items():
             setattr(self, name, value)
         self._open(self._pool_connections, self._pool_maxsize, self._pool_block)
-
-
-def _on_asyncio() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

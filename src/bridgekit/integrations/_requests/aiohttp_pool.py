@@ -9,12 +9,14 @@ closes them, no timeout but those given (connect, read between two bytes), heade
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import Any
 
 from .binding import Binding
+from .loops import forget_with_loop
 from .pools import Pool, PoolOptions, tag
 from .wire import Incoming, Outgoing, async_body_chunks
 
@@ -27,7 +29,10 @@ else:
     AVAILABLE = True
 
 _LINE = 65536
+_QUAD = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_NUMERIC = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)(\.(0[xX][0-9a-fA-F]+|\d+))*")
 _LARGE = 1 << 18
+_tasks: set[asyncio.Task[None]] = set()
 _BODILESS = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH"])
 
 
@@ -76,7 +81,9 @@ def can_send(outgoing: Outgoing) -> bool:
     """Tell whether aiohttp can put this request on the wire byte for byte.
 
     It encodes header values as UTF-8, so anything but ASCII goes through the other pool, and so
-    does a request without a body to which it would add a length (a redirected DELETE).
+    do a request without a body to which it would add a length (a redirected DELETE) and a host
+    that is a number but no dotted quad, which it refuses, and an ``Expect`` header, on which it
+    would wait for the server.
     """
     if (
         outgoing.body is None
@@ -84,7 +91,10 @@ def can_send(outgoing: Outgoing) -> bool:
         and not any(name.lower() == b"content-length" for name, _ in outgoing.headers)
     ):
         return False
-    return all(value.isascii() for _, value in outgoing.headers)
+    host = outgoing.location.host
+    if host[0].isdigit() and not _QUAD.fullmatch(host) and _NUMERIC.fullmatch(host):
+        return False
+    return all(value.isascii() and name.lower() != b"expect" for name, value in outgoing.headers)
 
 
 class _Watched:
@@ -246,19 +256,32 @@ class AiohttpPool(Pool):
 
     async def _left(self) -> None:
         if self.leave():
-            await self._session.close()
+            await self._tear_down()
+
+    async def _tear_down(self) -> None:
+        await self._session.close()
+        forget_with_loop(self._loop, self)
 
     async def aclose(self) -> None:
         """Close idle connections now and the others when their responses end."""
         if self.retire():
-            await self._session.close()
+            await self._tear_down()
+
+    async def close_now(self) -> None:
+        """Close everything: the loop shuts down."""
+        await self._tear_down()
 
     def discard(self) -> None:
         """Close without awaiting, from any thread: the owner was collected."""
-        session, loop = self._session, self._loop
-        if session.closed:
+        if self._session.closed:
             return
-        if loop.is_closed():
-            session.detach()
-            return
-        loop.call_soon_threadsafe(lambda: loop.create_task(session.close()))
+        if self._loop.is_closed():
+            self._session.detach()
+        elif self.retire():
+            self._loop.call_soon_threadsafe(self._discard_here)
+
+    def _discard_here(self) -> None:
+        # The guard of the loop closes the pool too, should the loop end before this task.
+        task = self._loop.create_task(self._tear_down())
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)

@@ -28,15 +28,23 @@ def current_loop() -> Any:
         raise RuntimeError("no event loop is running in this thread") from None
 
 
+def running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running asyncio loop, or None (no loop, or trio's)."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 class Closeable(Protocol):
-    async def aclose(self) -> None: ...
+    async def close_now(self) -> None: ...
 
 
 class _Guard:
     """Closes what was registered for one loop when that loop shuts down."""
 
     def __init__(self) -> None:
-        self.members: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.members: set[Any] = set()
         self.generator = self._run()
 
     async def _run(self) -> AsyncIterator[None]:
@@ -44,7 +52,7 @@ class _Guard:
             yield
         finally:
             for member in list(self.members):
-                await member.aclose()
+                await member.close_now()
 
 
 _guards: MutableMapping[Any, _Guard] = weakref.WeakKeyDictionary()
@@ -55,17 +63,23 @@ async def close_with_loop(resource: Closeable) -> None:
 
     A suspended asynchronous generator is what a loop lets run to its end before it is closed
     (`loop.shutdown_asyncgens`, called by `asyncio.run`, by ASGI servers and by test runners).
-    The resource is held weakly.
+    The resource is kept alive until then, or until `forget_with_loop`.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = running_asyncio_loop()
+    if loop is None:
         return
     guard = _guards.get(loop)
     if guard is None:
         guard = _guards[loop] = _Guard()
         await anext(guard.generator)
     guard.members.add(resource)
+
+
+def forget_with_loop(loop: Any, resource: Closeable) -> None:
+    """Undo `close_with_loop`: *resource*, of *loop*, is closed. Called on the loop's thread."""
+    guard = _guards.get(loop)
+    if guard is not None:
+        guard.members.discard(resource)
 
 
 class PerLoop(Generic[T]):

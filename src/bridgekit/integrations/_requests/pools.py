@@ -11,6 +11,7 @@ from typing import Any
 
 from .binding import Binding
 from .bodies import body_chunks
+from .loops import forget_with_loop, running_asyncio_loop
 from .wire import Incoming, Outgoing, async_body_chunks
 
 
@@ -114,7 +115,9 @@ def tag(error: Any, kind: str) -> Any:
     return error
 
 
-def map_error(binding: Binding, error: BaseException, request: Any, *, in_body: bool = False) -> Any:
+def map_error(
+    binding: Binding, error: BaseException, request: Any, *, in_body: bool = False
+) -> Any:
     """Return the exception of requests' tree for one of the HTTP library."""
     http, errors = binding.http, binding.errors
     if isinstance(error, errors.RequestException):
@@ -254,6 +257,8 @@ class AsyncPool(Pool):
         self._proxied = options.proxy is not None
         self._transport = options.make(binding, "AsyncHTTPTransport")
         self._owned = options.transport is None
+        self._loop = running_asyncio_loop()
+        self._closing_task: Any = None
 
     async def exchange(self, outgoing: Outgoing) -> Incoming:
         """Send and await the head of the response. Raises the mapped exceptions."""
@@ -302,11 +307,25 @@ class AsyncPool(Pool):
     async def _tear_down(self) -> None:
         if self._owned:
             await self._transport.aclose()
+        if self._loop is not None:
+            forget_with_loop(self._loop, self)
 
     async def aclose(self) -> None:
         """Close idle connections now and the others when their responses end."""
         if self.retire():
             await self._tear_down()
 
+    async def close_now(self) -> None:
+        """Close everything: the loop shuts down."""
+        await self._tear_down()
+
     def discard(self) -> None:
-        """Nothing to do without a loop: the sockets go with the objects."""
+        """Close without awaiting, from any thread: the owner was collected or closed."""
+        loop = self._loop
+        if loop is None or loop.is_closed() or not self.retire():
+            return
+        loop.call_soon_threadsafe(self._discard_here)
+
+    def _discard_here(self) -> None:
+        if self._loop is not None:
+            self._closing_task = self._loop.create_task(self._tear_down())

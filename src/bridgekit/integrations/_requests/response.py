@@ -85,7 +85,7 @@ class ResponseBase:
         self.is_stream_consumed = False
 
     @classmethod
-    def _from_wire(cls, incoming: Incoming, request: Any, adapter: Any) -> Any:
+    def _from_wire(cls, incoming: Incoming, request: Any, connection: Any) -> Any:
         self = cls(incoming.status)
         self.headers = CaseInsensitiveDict.from_wire(incoming.headers)
         self._set_cookie = [
@@ -97,7 +97,7 @@ class ResponseBase:
         self.encoding = encoding_from_headers(self.headers)
         self.url = request.url
         self.request = request
-        self.connection = adapter
+        self.connection = connection
         self.extensions["http_version"] = incoming.http_version.encode()
         self.extensions["reason_phrase"] = incoming.reason.encode("latin-1", "replace")
         self._incoming = incoming

@@ -39,8 +39,8 @@ class Incoming:
     """
 
     __slots__ = (
-        "_aclose",
         "_abandon",
+        "_aclose",
         "_aread",
         "_close",
         "_done",

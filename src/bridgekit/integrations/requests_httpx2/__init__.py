@@ -11,8 +11,8 @@ has the same rules::
 
 Everything raises the tree of `exceptions`, whose classes are requests' and, where a counterpart
 exists, also httpx2's. The synchronous face uses httpx2's transport. The asynchronous one uses
-aiohttp's connector when it is installed; it falls back to httpx2's transport without it, for proxies, for
-header values that are not ASCII, and under trio.
+aiohttp's connector when it is installed; it falls back to httpx2's transport without it, for
+proxies, for header values that are not ASCII, and under trio.
 
 Limits, stated: no default timeout; connections in use are not limited, idle ones to 100 an adapter
 (synchronous) or until the server closes them (asynchronous); at most 30 redirects.
@@ -30,7 +30,8 @@ What has no equivalent raises NotImplementedError and says what to use:
 - `HTTPAdapter` subclasses that build urllib3 pools, pool options other than ``ssl_context``,
   ``source_address`` and ``socket_options``, and ``pool_block=True``;
 - under the asynchronous face: adapters that are only synchronous, adapters whose `send` uses the
-  response, subclasses of `Session` that override `request` or `send`;
+  response or hooks that use `response.connection.send`, and subclasses of `Session` that override
+  `request`, `send` or a verb;
 - `event_hooks`, `base_url` and `Session.resolve_redirects`.
 
 Reading the body of a streamed asynchronous response without ``await`` raises RuntimeError.

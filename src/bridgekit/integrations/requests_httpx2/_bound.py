@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx2 as _http
-
 from .._requests.adapters import HTTPAdapterBase
-from .._requests.binding import Binding
+from .._requests.binding import Binding, load
 from .._requests.faces import AsyncFace, SyncFace
 from .._requests.loops import PerLoop
 from .._requests.models import PreparedRequestBase, RequestBase
 from .._requests.response import ResponseBase
 from .._requests.sessions import Config
-from . import exceptions
 
+load("httpx2", "httpx2")
+
+import httpx2 as _http  # noqa: E402  # after the check that names the extra
+
+from . import exceptions  # noqa: E402
+
+_VERBS = ("get", "options", "head", "post", "put", "patch", "delete")
 _binding = Binding(_http, exceptions)
 
 
@@ -72,9 +76,9 @@ class Session(SyncFace, _http.Client):  # type: ignore[misc]  # requests' rules 
         """The asynchronous face of this session: same settings, cookies and adapters, live.
 
         Its connections belong to the running loop. Raises NotImplementedError when a subclass
-        overrides `request` or `send`, since the override is synchronous.
+        overrides `request`, `send` or a verb, since the override is synchronous.
         """
-        for name in ("request", "send"):
+        for name in ("request", "send", *_VERBS):
             if getattr(type(self), name) is not getattr(SyncFace, name):
                 raise NotImplementedError(
                     f"{type(self).__name__} overrides {name}(), which the asynchronous face cannot "
