@@ -7,6 +7,7 @@ import contextvars
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import click
 import pytest
@@ -103,12 +104,12 @@ async def test_context_variables_come_back_from_sync_hooks(app: Quart) -> None:
 
 
 @pytest.mark.asyncio
-async def test_sync_generator_body_stays_on_the_request_thread(app: Quart) -> None:
+@pytest.mark.parametrize("form", ["generator", "response", "app response", "async view"])
+async def test_sync_generator_body_stays_on_the_request_thread(app: Quart, form: str) -> None:
     threads: list[int] = []
     use_database(app, threads)
 
-    @app.get("/")
-    def index() -> Iterator[str]:
+    def body() -> Any:
         threads.append(threading.get_ident())
 
         def rows() -> Iterator[str]:
@@ -121,8 +122,14 @@ async def test_sync_generator_body_stays_on_the_request_thread(app: Quart) -> No
                 db.close()
                 threads.append(threading.get_ident())
 
-        return rows()
+        if form == "generator":
+            return rows()
+        return (quart.Response if form == "response" else app.response_class)(rows())
 
+    async def native() -> Any:
+        return await to_thread.run_sync(body, affinity="context")
+
+    app.add_url_rule("/", view_func=native if form == "async view" else body)
     response = await app.test_client().get("/")
     assert await response.get_data(as_text=True) == "012"
     assert len(threads) == 5
@@ -332,3 +339,28 @@ async def test_async_generator_body_is_left_alone(app: Quart) -> None:
 
     response = await app.test_client().get("/")
     assert await response.get_data(as_text=True) == "012"
+
+
+@pytest.mark.asyncio
+async def test_sync_background_tasks_run_side_by_side(app: Quart) -> None:
+    both = threading.Barrier(2, timeout=10)
+    closed: list[int] = []
+    threads: list[int] = []
+    use_database(app, closed)
+
+    def job() -> None:
+        get_db()
+        both.wait()
+        threads.append(threading.get_ident())
+
+    @app.get("/")
+    def index() -> str:
+        return "ok"
+
+    async with app.test_app() as running:
+        await running.test_client().get("/")
+        app.add_background_task(job)
+        app.add_background_task(job)
+        await asyncio.gather(*app.background_tasks)
+    assert len(set(threads)) == 2
+    assert sorted(closed) == sorted(threads)

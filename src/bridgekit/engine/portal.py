@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
+from weakref import WeakSet
 
 from bridgekit.engine import process
 from bridgekit.engine.affinity import close_owned_threads
@@ -43,7 +44,6 @@ class LoopCall:
         self._answered = False
         self._result: Any = None
         self._error: BaseException | None = None
-        self.daemon = threading.current_thread().daemon
 
     def start(self) -> None:
         """On the loop: begin."""
@@ -139,7 +139,7 @@ class PortalLoop:
         self._lock = threading.Lock()
         self._calls: set[LoopCall] = set()
         self._open = True
-        self._quiet = threading.Condition(self._lock)
+        self._callers: WeakSet[threading.Thread] = WeakSet()
         self.loop = (loop_factory or asyncio.new_event_loop)()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -156,9 +156,12 @@ class PortalLoop:
         """
         call = LoopCall(func, self.loop)
         del func
+        thread = threading.current_thread()
         with self._lock:
             accepted = self._open
             if accepted:
+                if not thread.daemon and thread is not threading.main_thread():
+                    self._callers.add(thread)
                 self._calls.add(call)
                 self.loop.call_soon_threadsafe(call.start)
         if not accepted:
@@ -168,8 +171,6 @@ class PortalLoop:
         finally:
             with self._lock:
                 self._calls.discard(call)
-                if not self._calls:
-                    self._quiet.notify_all()
             del call
 
     def at_close(self, callback: Callable[[], Awaitable[object]]) -> None:
@@ -183,11 +184,29 @@ class PortalLoop:
         else:
             self.call(register)
 
-    def wait_for_foreground_calls(self) -> None:
-        """Wait while calls of non-daemon threads are open: the interpreter would wait for them."""
-        with self._quiet:
-            while any(not call.daemon for call in self._calls):
-                self._quiet.wait(0.1)
+    def close_when_alone(self) -> bool:
+        """Close as soon as no thread that the interpreter waits for may still call.
+
+        Returns False, having left the closing to the portal's own thread, while there are such
+        threads (not daemons, have called before, alive): they must find the portal in working
+        order, and nothing can be started any more when they have ended.
+        """
+        with self._lock:
+            if not self._open or not self._has_foreground_callers():
+                return True
+            self.loop.call_soon_threadsafe(self._close_later)
+            return False
+
+    def _has_foreground_callers(self) -> bool:
+        return any(thread.is_alive() for thread in self._callers)
+
+    def _close_later(self) -> None:
+        with self._lock:
+            wait = self._open and self._has_foreground_callers()
+        if wait:
+            self.loop.call_later(0.02, self._close_later)
+        else:
+            self.close()
 
     def close(self, timeout: float = EXIT_SECONDS) -> bool:
         """Cancel what is pending, close asynchronous generators and resources, end the thread.
@@ -262,11 +281,10 @@ def _forget_portal() -> None:
 
 
 def _close_at_exit() -> None:
+    """Called before the interpreter waits for threads, and once more after it."""
     portal = _portal
-    if portal is not None and portal.is_open:
-        portal.wait_for_foreground_calls()
-        if not portal.close():
-            _logger.warning("the portal loop did not end within %s seconds", EXIT_SECONDS)
+    if portal is not None and portal.close_when_alone() and not portal.close(EXIT_SECONDS):
+        _logger.warning("the portal loop did not end within %s seconds", EXIT_SECONDS)
     close_owned_threads()
 
 

@@ -13,10 +13,11 @@ synchronous facades over asynchronous functions work in them; ``async def`` comm
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
 from typing import Any, cast
@@ -28,6 +29,7 @@ from quart.ctx import AppContext, RequestContext
 from quart.globals import _cv_app, _cv_request
 from quart.testing import QuartClient, QuartCliRunner
 from quart.wrappers import Request
+from quart.wrappers.response import IterableBody
 
 from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
@@ -192,6 +194,21 @@ class Quart(quart.Quart):
         async with ThreadSensitiveContext():
             await super().asgi_app(scope, receive, send)
 
+    def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """As Quart's; synchronous code of the task has a thread of its own, as a request has."""
+
+        async def run() -> None:
+            async with ThreadSensitiveContext():
+                try:
+                    async with self.app_context():
+                        await self.ensure_async(func)(*args, **kwargs)
+                except Exception as error:
+                    await self.handle_background_exception(error)
+
+        task = asyncio.get_running_loop().create_task(run())
+        self.background_tasks.add(task)
+        task.add_done_callback(self.background_tasks.discard)
+
     def request_context(self, request: Request) -> RequestContext:
         """As Quart's; its teardown runs on the thread of the request."""
         return _RequestContext(self, request)
@@ -204,17 +221,41 @@ class Quart(quart.Quart):
             await close_loop_resources()
 
 
-async def _iterate_on_thread(generator: Generator[Any, Any, Any]) -> AsyncIterator[Any]:
-    """Iterate a synchronous generator on the context's thread, and close it there."""
+async def _iterate_on_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
+    """Iterate a synchronous iterator on the context's thread, and close it there."""
     done = object()
     try:
         while True:
-            item = await to_thread.run_sync(next, generator, done, affinity="context")
+            item = await to_thread.run_sync(next, iterator, done, affinity="context")
             if item is done:
                 return
             yield item
     finally:
-        await to_thread.run_sync(generator.close, affinity="context")
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            await to_thread.run_sync(close, affinity="context")
+
+
+class _IterableBody(IterableBody):
+    """A streamed body. In our applications a synchronous one is iterated on the request's thread.
+
+    It is installed in Quart's own ``Response``, which programs import from Quart; for other
+    applications in the same process nothing changes.
+    """
+
+    def __init__(self, iterable: Any) -> None:
+        if isinstance(iterable, Iterable) and isinstance(_app_of_context(), Quart):
+            self.iter = _iterate_on_thread(iter(iterable))
+        else:
+            super().__init__(iterable)
+
+
+def _app_of_context() -> quart.Quart | None:
+    context: AppContext | None = _cv_app.get(None)
+    return context.app if context is not None else None
+
+
+quart.Response.iterable_body_class = _IterableBody
 
 
 def with_appcontext(func: Callable[..., Any] | None = None) -> Callable[..., Any]:
@@ -252,8 +293,7 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
 
 def _run_in_app_context(ctx: click.Context, call: Callable[[], Any]) -> Any:
     app = ctx.ensure_object(ScriptInfo).load_app()
-    current: AppContext | None = _cv_app.get(None)
-    if current is not None and current.app is app:
+    if _app_of_context() is app:
         # A group has pushed it; its subcommand is inside.
         return async_to_sync(_call)(call)
     return async_to_sync(_call_in_app_context)(app, call)
