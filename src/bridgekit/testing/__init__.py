@@ -1,0 +1,1 @@
+"""Help for testing code that is, or becomes, async."""
