@@ -11,6 +11,8 @@ from unittest import mock
 
 import pytest
 
+from bridgekit.engine.resources import close_loop_resources
+
 from .stub import Server
 
 
@@ -68,6 +70,17 @@ def test_connections_are_reused_and_closed_with_the_loop(lib: Any, server: Serve
     asyncio.run(calls())  # a socket left open would be a ResourceWarning, an error here
     gc.collect()
     assert server.connections == before + 1
+
+
+def test_the_resources_of_a_loop_can_be_closed_before_its_end(lib: Any, server: Server) -> None:
+    async def calls() -> None:
+        for _ in range(2):
+            await lib.aio.get(server.url + "/echo")
+            await close_loop_resources()
+
+    before = server.connections
+    asyncio.run(calls())
+    assert server.connections == before + 2
 
 
 def test_a_dropped_client_leaves_nothing_open(lib: Any, server: Server) -> None:

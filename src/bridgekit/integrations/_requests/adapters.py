@@ -405,7 +405,7 @@ class HTTPAdapterBase(BaseAdapter):
                 self._sync_pools[key] = pool
             return pool
 
-    async def _async_pool(self, where: Where, outgoing: Outgoing) -> Any:
+    def _async_pool(self, where: Where, outgoing: Outgoing) -> Any:
         pools = self._async_pools.get()
         fast = (
             aiohttp_pool.AVAILABLE
@@ -417,10 +417,10 @@ class HTTPAdapterBase(BaseAdapter):
         )
         key = (where.tls, where.proxy, fast)
         pool = pools.get(key)
-        if pool is None:
+        if pool is None or pool.closed:
             make: Any = aiohttp_pool.AiohttpPool if fast else AsyncPool
             pool = pools[key] = make(self._binding, self._options(where))
-            await close_with_loop(pool)
+            close_with_loop(pool)
         return pool
 
     def close(self) -> None:

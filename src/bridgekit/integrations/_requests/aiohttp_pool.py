@@ -269,6 +269,7 @@ class AiohttpPool(Pool):
 
     async def close_now(self) -> None:
         """Close everything: the loop shuts down."""
+        self.retire()
         await self._tear_down()
 
     def discard(self) -> None:

@@ -60,7 +60,7 @@ class _Awaiting:
         return await adapter._dispatch(request, kwargs)
 
     async def exchange(self, adapter: Any, where: Any, outgoing: Outgoing) -> Incoming:
-        pool = await adapter._async_pool(where, outgoing)
+        pool = adapter._async_pool(where, outgoing)
         return await pool.exchange(outgoing)  # type: ignore[no-any-return]
 
     async def sleep(self, seconds: float) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
+
+from bridgekit.engine.resources import on_loop_close
 
 T = TypeVar("T")
 
@@ -41,28 +43,24 @@ class Closeable(Protocol):
 
 
 class _Guard:
-    """Closes what was registered for one loop when that loop shuts down."""
+    """What was registered for one loop and is still open."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Any) -> None:
         self.members: set[Any] = set()
-        self.generator = self._run()
+        self._loop = weakref.ref(loop)
 
-    async def _run(self) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            for member in list(self.members):
-                await member.close_now()
+    async def close(self) -> None:
+        _guards.pop(self._loop(), None)  # what is made from now on is registered afresh
+        for member in list(self.members):
+            await member.close_now()
 
 
 _guards: MutableMapping[Any, _Guard] = weakref.WeakKeyDictionary()
 
 
-async def close_with_loop(resource: Closeable) -> None:
+def close_with_loop(resource: Closeable) -> None:
     """Have *resource* closed when the running asyncio loop shuts down; nothing under trio.
 
-    A suspended asynchronous generator is what a loop lets run to its end before it is closed
-    (`loop.shutdown_asyncgens`, called by `asyncio.run`, by ASGI servers and by test runners).
     The resource is kept alive until then, or until `forget_with_loop`.
     """
     loop = running_asyncio_loop()
@@ -70,8 +68,8 @@ async def close_with_loop(resource: Closeable) -> None:
         return
     guard = _guards.get(loop)
     if guard is None:
-        guard = _guards[loop] = _Guard()
-        await anext(guard.generator)
+        guard = _guards[loop] = _Guard(loop)
+        on_loop_close(guard.close)
     guard.members.add(resource)
 
 

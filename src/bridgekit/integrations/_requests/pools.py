@@ -79,6 +79,11 @@ class Pool:
         self._active = 0
         self._closing = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether the pool takes no more requests."""
+        return self._closing
+
     def enter(self) -> None:
         with self._lock:
             self._active += 1
@@ -317,6 +322,7 @@ class AsyncPool(Pool):
 
     async def close_now(self) -> None:
         """Close everything: the loop shuts down."""
+        self.retire()
         await self._tear_down()
 
     def discard(self) -> None:
