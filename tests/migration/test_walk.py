@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -317,3 +318,32 @@ def test_this_python_runs_the_toy(toy: ModuleType, plain: Path) -> None:
     done = subprocess.run([sys.executable, toy.__file__, str(plain)], check=True, timeout=60)
     assert done.returncode == 0
     assert toy.tree(plain) == toy.FINAL
+
+
+def test_a_test_that_stops_running_is_red(toy: ModuleType, plain: Path) -> None:
+    class Forgetful(toy.QuickGuard):  # type: ignore[name-defined,misc]
+        def run(self, name: str) -> object:
+            names = {"test_a", "test_b"} if name.endswith("baseline") else {"test_a"}
+            return replace(super().run(name), passed=frozenset(names))
+
+    outcome = toy.migrate(plain, toy.ScriptedPlanner(toy.STEPS[:1]), Forgetful(plain))
+
+    assert outcome.kept[0].detail == "tests that passed before did not run:\ntest_b"
+    assert toy.tree(plain) == toy.PROGRAM
+
+
+def test_a_step_that_weakens_a_test_is_refused(toy: ModuleType, plain: Path) -> None:
+    weaker = toy.PROGRAM["tests/test_app.py"].replace(b" == 2", b"")
+    step = Step("tests:app", "tests", "Weaken", ("tests",), {"tests/test_app.py": weaker})
+    outcome = toy.migrate(plain, toy.ScriptedPlanner((step,)))
+    assert outcome.kept[0].cause == "integrity"
+    assert toy.tree(plain) == toy.PROGRAM
+
+
+def test_line_ends_are_kept(toy: ModuleType, plain: Path) -> None:
+    (plain / "app/low.py").write_bytes(toy.PROGRAM["app/low.py"].replace(b"\n", b"\r\n"))
+    outcome = toy.migrate(plain, toy.ScriptedPlanner(toy.STEPS[:1]))
+    assert outcome.kept[0].detail == "app/low.py: the line ends would change"
+    crlf = Step("flip:low", "flip", "Low", (), {"app/low.py": toy.LOW.replace(b"\n", b"\r\n")})
+    toy.migrate(plain, toy.ScriptedPlanner((crlf,)), retry=True)
+    assert (plain / "app/low.py").read_bytes() == toy.LOW.replace(b"\n", b"\r\n")

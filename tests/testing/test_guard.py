@@ -174,7 +174,8 @@ def test_the_watch_can_be_turned_off(
 
 def test_async_tests_of_a_plugin_and_cancelled_tasks_pass(guarded: pytest.Pytester) -> None:
     guarded.makeini(
-        "[pytest]\naddopts = -p bridgekit.testing.guard\nfilterwarnings = error\n"
+        "[pytest]\naddopts = -p bridgekit.testing.guard\nfilterwarnings =\n"
+        "    error::RuntimeWarning\n    error::pytest.PytestUnraisableExceptionWarning\n"
         "asyncio_default_fixture_loop_scope = function\n"
     )
     guarded.makepyfile(
