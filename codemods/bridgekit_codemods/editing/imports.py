@@ -38,5 +38,20 @@ def change_imports(module: cst.Module, changes: Sequence[ImportChange]) -> cst.M
             RemoveImportsVisitor.remove_unused_import(
                 context, change.module, change.name, change.alias
             )
-        module = RemoveImportsVisitor(context).transform_module(module)
+        module = _without_blank_start(RemoveImportsVisitor(context).transform_module(module))
     return module
+
+
+def _without_blank_start(module: cst.Module) -> cst.Module:
+    """Takes away the empty lines that a removed first import leaves at the top of the file."""
+    if not module.body or any(line.comment is not None for line in module.header):
+        return module
+    first = module.body[0]
+    lines = list(first.leading_lines)
+    while lines and lines[0].comment is None:
+        del lines[0]
+    if len(lines) == len(first.leading_lines):
+        return module
+    return module.with_changes(
+        header=[], body=[first.with_changes(leading_lines=lines), *module.body[1:]]
+    )

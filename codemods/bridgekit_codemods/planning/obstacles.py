@@ -260,7 +260,7 @@ class Obstacles:
                 f"a generator expression calls {site.name}(...), which blocks",
                 "make it a list comprehension",
             )
-        if site.kind in ("with", "iter"):
+        if site.kind in ("with", "iter") and site.node not in self._async_blocks(function):
             yield self._finding(
                 function,
                 site.node,
@@ -390,6 +390,21 @@ class Obstacles:
         while node is not None and not isinstance(node, ast.GeneratorExp):
             node = parents.get(node)
         return node
+
+    def _async_blocks(self, function: Function) -> set[ast.AST]:
+        """The expressions of `with` and `for` that get an async form with the file or response
+        that they use."""
+        found: set[ast.AST] = set()
+        for site in self.colours.sites(function):
+            uses: list[ast.AST] = []
+            if "builtins.open" in site.externals:
+                uses = self.file_uses(site)
+            elif is_streaming(site):
+                uses = self.stream_uses(site)
+            if uses:
+                found.add(site.node)
+                found |= {use.iter for use in uses if isinstance(use, ast.For)}
+        return found
 
     def with_around(self, site: CallSite) -> ast.With | None:
         """The `with` statement of which the site is the context expression, if it is its only."""

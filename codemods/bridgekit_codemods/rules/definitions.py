@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+
 import libcst as cst
 
 from bridgekit_codemods.editing import Edit, FileEdits, nodes
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.obstacles import CACHES
+from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.rules.base import Draft
 
 
 def flip_in_place(file: SourceFile, edits: FileEdits, function: Function) -> None:
@@ -29,6 +33,35 @@ def flip_to_twin(file: SourceFile, edits: FileEdits, function: Function) -> None
     edits.at("FunctionDef", span, nodes.asynchronous)
     edits.at("FunctionDef", span, nodes.followed_by(lambda node: [_facade(function, node)]))
     edits.add_import("bridgekit", "async_to_sync")
+
+
+def rename_cache_uses(
+    program: Program, draft: Draft, function: Function
+) -> dict[tuple[str, str], list[tuple[ast.Name, Function]]]:
+    """`f.cache_clear()` and its like speak to the cache, which the twin has now.
+
+    Returns the renamed names by file, for their imports.
+    """
+    renamed: dict[tuple[str, str], list[tuple[ast.Name, Function]]] = {}
+    if not any(decorator.dotted in CACHES for decorator in function.decorators):
+        return renamed
+    for path, file in program.files.items():
+        for node in ast.walk(file.tree) if file.tree is not None else ():
+            if not isinstance(node, ast.Attribute) or node.attr not in _CACHE_API:
+                continue
+            if program.resolve(path, node.value) != function.qualname:
+                continue
+            owner = node.value
+            if isinstance(owner, ast.Name | ast.Attribute):
+                written = owner.id if isinstance(owner, ast.Name) else owner.attr
+                edit = nodes.renamed(written + TWIN_SUFFIX)
+                draft.edits(path).at(type(owner).__name__, file.span(owner), edit)
+                if isinstance(owner, ast.Name):
+                    renamed.setdefault((path, written), []).append((owner, function))
+    return renamed
+
+
+_CACHE_API = frozenset({"cache_clear", "cache_info", "cache_parameters"})
 
 
 def _async_cache(function: Function) -> Edit:

@@ -19,6 +19,8 @@ from bridgekit_codemods.program.program import Program
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.(txt|in)\Z")
 
+_TOP = frozenset({"pyproject.toml", "requirements.txt"})
+
 
 def project_files(program: Program) -> dict[str, bytes]:
     """The files next to the code that declare its dependencies, as far as they were read."""
@@ -32,22 +34,24 @@ def declares(path: str) -> bool:
 
 
 def changed_dependencies(
-    files: Mapping[str, bytes], add: Iterable[str], drop: Iterable[str] = ()
+    files: Mapping[str, bytes],
+    add: Iterable[str],
+    drop: Iterable[str] = (),
+    beside: Iterable[str] = (),
 ) -> dict[str, bytes]:
-    """The declaring files with `drop` taken out and `add` put in where anything was declared.
+    """The declaring files with `drop` taken out and `add` put in.
 
-    Only files that declare one of `drop`, or (with nothing to drop) all top-level ones, are
-    touched; a requirement that is there already in any version is left as it is.
+    Changed are the files that declare one of `drop` or `beside`; if neither is given, the ones at
+    the top of the project. A requirement that is there already in any version is left as it is.
     """
-    add, drop = list(add), {_canonical(name) for name in drop}
+    added, dropped = list(add), {_canonical(name) for name in drop}
+    anchors = dropped | {_canonical(name) for name in beside}
     changes: dict[str, bytes] = {}
     for path, data in sorted(files.items()):
-        if not declares(path):
+        if not declares(path) or (not anchors and path not in _TOP):
             continue
-        if PurePosixPath(path).name == "pyproject.toml":
-            after = _pyproject(data, add, drop)
-        else:
-            after = _requirements(data, add, drop)
+        edit = _pyproject if PurePosixPath(path).name == "pyproject.toml" else _requirements
+        after = edit(data, added, dropped, anchors)
         if after != data:
             changes[path] = after
     return changes
@@ -58,7 +62,7 @@ def _canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""
 
 
-def _pyproject(data: bytes, add: list[str], drop: set[str]) -> bytes:
+def _pyproject(data: bytes, add: list[str], drop: set[str], anchors: set[str]) -> bytes:
     try:
         document = tomlkit.parse(data.decode("utf-8"))
     except (ParseError, UnicodeDecodeError):
@@ -68,7 +72,7 @@ def _pyproject(data: bytes, add: list[str], drop: set[str]) -> bytes:
     if not isinstance(declared, Array):
         return data
     present = [_canonical(str(item)) for item in declared]
-    if drop and not drop & set(present):
+    if anchors and not anchors & set(present):
         return data
     before = declared.as_string()
     for index in reversed(range(len(declared))):
@@ -83,14 +87,14 @@ def _pyproject(data: bytes, add: list[str], drop: set[str]) -> bytes:
     return tomlkit.dumps(document).encode("utf-8")
 
 
-def _requirements(data: bytes, add: list[str], drop: set[str]) -> bytes:
+def _requirements(data: bytes, add: list[str], drop: set[str], anchors: set[str]) -> bytes:
     text = data.decode("utf-8", "surrogateescape")
     if "--hash" in text:
         return data  # a lock file: its tool writes it
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
     present = {_canonical(line) for line in lines if not line.lstrip().startswith(("#", "-"))}
-    if drop and not drop & present:
+    if anchors and not anchors & present:
         return data
     kept = [
         line

@@ -21,7 +21,7 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Granularity, Options, Safety
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
-from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin
+from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin, rename_cache_uses
 from bridgekit_codemods.rules.names import import_twins
 from bridgekit_codemods.rules.patches import retarget_patches
 
@@ -173,6 +173,8 @@ class Walk:
             else:
                 flip_to_twin(file, edits, function)
                 added.append(f"async_to_sync: facade {function.qualname}")
+                for place, uses in rename_cache_uses(self.program, draft, function).items():
+                    rewriter.renamed_calls.setdefault(place, []).extend(uses)
         import_twins(self.program, draft, rewriter.renamed_calls)
         retarget_patches(self.colours, draft, flipped)
         views = all(function in self.colours.entries for function in members)

@@ -2,7 +2,8 @@
 
 A patched name is moved when every use of it that the patch can affect has become async: the patch
 then replaces the twin (or the async face of the library) by an `AsyncMock`, with the test's own
-fake behind it. The assertions of the test stay as they are.
+fake behind it. Where sync uses are left, a second patch is put beside the first. The assertions of
+the test stay as they are.
 """
 
 from __future__ import annotations
@@ -23,26 +24,72 @@ from bridgekit_codemods.rules.base import Draft
 
 def retarget_patches(colours: Colours, draft: Draft, flipped: set[Function]) -> None:
     """Registers the edits of all patch targets that the flip of `flipped` makes move."""
+    known = {(patch.user, patch.dotted) for patch in colours.program.patches}
     for patch in colours.program.patches:
         sites = list(_affected(colours, patch))
-        if not sites or not all(
-            site.caller is not None and (site.caller in flipped or site.caller.is_async)
-            for site in sites
-        ):
+        moved = [site for site in sites if _is_async(site, flipped)]
+        if not any(site.caller in flipped for site in moved):
             continue
-        if not any(site.caller in flipped for site in sites):
+        form = _async_form(colours, patch, flipped)
+        if form is None:
             continue
-        if isinstance(patch.resolved, Function):
-            function = patch.resolved
-            if function.is_async or not (function in flipped or function in colours.facades):
-                continue
-            _retarget(colours, draft, patch, function.name + TWIN_SUFFIX, through=None)
-        elif patch.resolved is not None:
-            form = replacement(patch.resolved)
-            if form is None or form.style != "face":
-                continue
-            name = form.rename or patch.resolved.rsplit(".", 1)[-1]
-            _retarget(colours, draft, patch, name, through="aio")
+        name, through = form
+        if len(moved) == len(sites):
+            _retarget(colours, draft, patch, name, through)
+        elif (patch.user, _dotted(patch, name, through)) not in known:
+            _duplicate(colours, draft, patch, name, through)
+
+
+def _is_async(site: CallSite, flipped: set[Function]) -> bool:
+    return site.caller is not None and (site.caller in flipped or site.caller.is_async)
+
+
+def _async_form(
+    colours: Colours, patch: PatchTarget, flipped: set[Function]
+) -> tuple[str, str | None] | None:
+    """The last name of what async callers use in place of the patched thing, and its face."""
+    if isinstance(patch.resolved, Function):
+        function = patch.resolved
+        if function.is_async or not (function in flipped or function in colours.facades):
+            return None
+        return function.name + TWIN_SUFFIX, None
+    form = replacement(patch.resolved) if patch.resolved is not None else None
+    if form is None or patch.resolved is None or form.style != "face":
+        return None
+    return form.rename or patch.resolved.rsplit(".", 1)[-1], "aio"
+
+
+def _dotted(patch: PatchTarget, name: str, through: str | None) -> str:
+    owner = patch.dotted.rpartition(".")[0]
+    return ".".join(part for part in (owner, through, name) if part)
+
+
+def _duplicate(
+    colours: Colours, draft: Draft, patch: PatchTarget, name: str, through: str | None
+) -> None:
+    """Where sync and async code both use the patched thing, a second patch covers the twin.
+
+    Only for `monkeypatch.setattr("dotted.name", fake)` as a statement: its fake serves both.
+    """
+    parents = colours.parents(patch.path)
+    statement = parents.get(patch.node)
+    if (
+        patch.style != "monkeypatch.setattr"
+        or len(patch.node.args) != 2
+        or not isinstance(statement, ast.Expr)
+    ):
+        return
+    target = _dotted(patch, name, through)
+    fake = ast.unparse(patch.node.args[1])
+    source = f'{ast.unparse(patch.node.func)}("{target}", AsyncMock(side_effect={fake}))\n'
+    edits = draft.edits(patch.path)
+    span = colours.program.files[patch.path].span(statement)
+    edits.at(
+        "SimpleStatementLine",
+        span,
+        nodes.followed_by(lambda _node: [cst.parse_statement(source)]),
+    )
+    edits.add_import("unittest.mock", "AsyncMock")
 
 
 def _affected(colours: Colours, patch: PatchTarget) -> Iterable[CallSite]:

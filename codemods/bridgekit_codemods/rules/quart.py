@@ -13,6 +13,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+import libcst as cst
+
 from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import is_framework_coroutine
@@ -219,11 +221,8 @@ class _AppRewriter:
             return False
         if function.is_async or len(node.args) != 1 or node.keywords:
             raise _stuck(function, node, "open_resource(...) in a shape that has no async form")
-        assert isinstance(node.func, ast.Attribute)
-        app, name = ast.unparse(node.func.value), ast.unparse(node.args[0])
-        source = f'open(os.path.join({app}.root_path, {name}), "rb")'
         edits = self.draft.edits(site.path)
-        edits.at("Call", site.span, lambda _call: nodes.expression(source))
+        edits.at("Call", site.span, _opened_below_root)
         edits.add_import("os")
         return True
 
@@ -238,6 +237,13 @@ class _AppRewriter:
                     "move the call into a function",
                 )
                 raise Unconvertible(next(iter(self.program.functions.values())), finding)
+
+
+def _opened_below_root(call: cst.Call) -> cst.BaseExpression:
+    assert isinstance(call.func, cst.Attribute)
+    code = cst.Module([]).code_for_node
+    app, name = code(call.func.value), code(call.args[0].value)
+    return nodes.expression(f'open(os.path.join({app}.root_path, {name}), "rb")')
 
 
 def _is_upload(site: CallSite) -> bool:

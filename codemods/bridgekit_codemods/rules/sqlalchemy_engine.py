@@ -23,6 +23,13 @@ from bridgekit_codemods.rules.dependencies import changed_dependencies, project_
 from bridgekit_codemods.rules.moves import move_imports, replaced_by
 from bridgekit_codemods.rules.sqlalchemy_names import SHIM, counterpart
 
+# SQLAlchemy's asyncio support needs greenlet, and a driver for each database.
+_DRIVERS = {
+    "sqlite": "aiosqlite>=0.20",
+    "postgresql": "asyncpg>=0.29",
+    "mysql": "aiomysql>=0.2",
+}
+
 
 class SqlalchemyEngine:
     """BK211 two-colour-engine: one engine and one session for sync and async callers."""
@@ -50,7 +57,8 @@ class SqlalchemyEngine:
         if not members:
             return None
         changes: dict[str, bytes | None] = dict(draft.changes())
-        changes.update(changed_dependencies(project_files(program), ["sqlalchemy[asyncio]>=2.0"]))
+        needed = ["greenlet>=3", *_drivers(program)]
+        changes.update(changed_dependencies(project_files(program), needed, beside=["sqlalchemy"]))
         return Step(
             key=self.key,
             kind="engine",
@@ -100,6 +108,22 @@ class SqlalchemyEngine:
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
                     )  # fmt: skip
+
+
+def _drivers(program: Program) -> list[str]:
+    """The asyncio drivers of the databases that URLs in the program name."""
+    texts = [
+        node.value
+        for source in program.files.values()
+        if source.tree is not None and not source.is_test
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    return [
+        driver
+        for database, driver in _DRIVERS.items()
+        if any(text.startswith((f"{database}:", f"{database}+")) for text in texts)
+    ]
 
 
 def _move(module: str, name: str) -> tuple[str, str] | None:

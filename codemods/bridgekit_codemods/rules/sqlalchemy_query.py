@@ -32,9 +32,9 @@ from bridgekit_codemods.rules.query_chains import (
     Chain,
     Query,
     Reader,
-    Unrecognised,
     is_query_call,
 )
+from bridgekit_codemods.rules.query_selection import Unrecognised
 
 # Hooks on Query itself: rewriting would go around them.
 _QUERY_EVENTS = frozenset(
