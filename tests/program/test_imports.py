@@ -25,7 +25,8 @@ PACKAGE = {
         ("import app\napp.thing()", "app.thing()", "app.deep.inner.thing"),
         ("def f():\n    from app.core import helper\n    helper()", "helper()", "app.core.helper"),
         (
-            "try:\n    from app.core import helper\nexcept ImportError:\n    helper = None\nhelper()",
+            "try:\n    from app.core import helper\nexcept ImportError:\n    helper = None\n"
+            "helper()",
             "helper()",
             "app.core.helper",
         ),
@@ -41,7 +42,8 @@ def test_relative_imports_between_packages(build: Any) -> None:
     loaded = build(
         {
             **PACKAGE,
-            "app/deep/up.py": "from ..core import helper\nfrom .. import core\nhelper()\ncore.helper()\n",
+            "app/deep/up.py": "from ..core import helper\nfrom .. import core\nhelper()\n"
+            "core.helper()\n",
         }
     )
     assert loaded.targets("helper()") == {"app.core.helper": "exact"}
@@ -56,7 +58,7 @@ def test_namespace_packages_and_scripts(build: Any) -> None:
             "tests/test_jobs.py": "from jobs.util import run\nrun()\n",
         }
     )
-    assert [set(t.function.qualname for t in s.targets) for s in loaded.sites("run()")] == [
+    assert [{t.function.qualname for t in s.targets} for s in loaded.sites("run()")] == [
         {"util.run"},
         {"util.run"},
     ]

@@ -116,7 +116,7 @@ def f(s: Session, p: pathlib.Path):
         "requests.Session.__enter__",
         "requests.Session.__exit__",
     )
-    iterated = [s for s in loaded.sites("s.query(Order)", "iter")]
+    iterated = loaded.sites("s.query(Order)", "iter")
     assert [s.externals for s in iterated] == [("sqlalchemy.orm.Query.__iter__",)]
 
 
@@ -340,3 +340,21 @@ def test_fakes_of_tests_are_targets_too(build: Any) -> None:
         }
     )
     assert loaded.targets("x.go()") == {"svc.Real.go": "method", "test_svc.Fake.go": "method"}
+
+
+def test_parametrized_names_are_no_fixtures(build: Any) -> None:
+    loaded = build(
+        {
+            "tests/test_a.py": """
+            import pytest
+            class A:
+                def go(self): pass
+            @pytest.fixture
+            def thing(): return A()
+            @pytest.mark.parametrize("thing, other", [(1, 2)])
+            def test_a(thing, other):
+                thing.go()
+            """
+        }
+    )
+    assert loaded.targets("thing.go()") == {}

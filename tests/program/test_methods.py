@@ -41,10 +41,12 @@ def client(code: str) -> dict[str, str]:
         "def f(xs: list[Client]):\n    x = xs[0]\n    x.quote(1)",
         "xs = {'a': Client('u')}\nxs['a'].quote(1)\nx = xs['b']\nx.quote(1)",
         "def f(x):\n    assert isinstance(x, Client)\n    x.quote(1)",
-        "def f(x):\n    if isinstance(x, Client):\n        y = x\n    x = Client('u')\n    x.quote(1)",
+        "def f(x):\n    if isinstance(x, Client):\n        y = x\n    x = Client('u')\n"
+        "    x.quote(1)",
         "def f(x):\n    x = x or Client('u')\n    x = Client('v')\n    x.quote(1)",
         "x = None\ndef f():\n    global x\n    x = Client('u')\ndef g(): x.quote(1)",
-        "def f():\n    x = None\n    def g():\n        nonlocal x\n        x = Client('u')\n    x.quote(1)",
+        "def f():\n    x = None\n    def g():\n        nonlocal x\n        x = Client('u')\n"
+        "    x.quote(1)",
         "class A:\n    x = Client('u')\n    def f(self): self.x.quote(1)\nx = A().x\nx.quote(1)",
         "class A:\n    def __init__(self, c: Client): self.c = c\n"
         "def f(a: A):\n    x = a.c\n    x.quote(1)",
@@ -64,9 +66,11 @@ def client(code: str) -> dict[str, str]:
         "with M() as x: x.quote(1)",
         "def gen():\n    yield Client('u')\nfor x in gen(): x.quote(1)",
         "def gen():\n    yield Client('u')\nx = next(gen())\nx.quote(1)",
-        "class It:\n    def __iter__(self): return self\n    def __next__(self): return Client('u')\n"
+        "class It:\n    def __iter__(self): return self\n"
+        "    def __next__(self): return Client('u')\n"
         "for x in It(): x.quote(1)",
-        "async def make(): return Client('u')\nasync def f():\n    x = await make()\n    x.quote(1)",
+        "async def make(): return Client('u')\nasync def f():\n    x = await make()\n"
+        "    x.quote(1)",
         "from functools import partial\nmake = partial(Client, 'u')\nx = make()\nx.quote(1)",
         "from functools import lru_cache\n@lru_cache\ndef make(): return Client('u')\n"
         "x = make()\nx.quote(1)",
@@ -224,7 +228,8 @@ def test_protocols_reach_their_implementers(build: Any) -> None:
 
 def test_constructors_are_no_family(build: Any) -> None:
     loaded = build(
-        "class A:\n    def __init__(self): pass\nclass B(A):\n    def __init__(self): super().__init__()\nB()\n"
+        "class A:\n    def __init__(self): pass\nclass B(A):\n"
+        "    def __init__(self): super().__init__()\nB()\n"
     )
     assert loaded.targets("B()") == {"m.B.__init__": "exact"}
     assert loaded.targets("super().__init__()") == {"m.A.__init__": "method"}
@@ -400,3 +405,25 @@ def test_enclosing_and_indexes(build: Any) -> None:
     assert program.enclosing("m.py", inner.node) is program.functions["m.f.<locals>.h"]
     assert program.callers_of(program.functions["m.g"]) == (default, inner)
     assert program.calls_in(program.functions["m.f"]) == (loaded.site("h()"),)
+
+
+def test_private_methods_are_not_overridden(build: Any) -> None:
+    loaded = build(
+        """
+        class A:
+            def go(self): return self.__step()
+            def __step(self): pass
+        class B(A):
+            def __step(self): pass
+        """
+    )
+    assert loaded.targets("self.__step()") == {"m.A.__step": "method"}
+    assert len(loaded.program.family(loaded.program.functions["m.B.__step"])) == 1
+
+
+def test_a_hundred_possible_classes_are_still_known(build: Any) -> None:
+    classes = "".join(f"class C{n}:\n    def go(self): pass\n" for n in range(60))
+    table = ", ".join(f"'{n}': C{n}" for n in range(60))
+    loaded = build(f"{classes}ALL = {{{table}}}\ndef f(k):\n    x = ALL[k]()\n    x.go()\n")
+    assert set(loaded.targets("x.go()").values()) == {"method"}
+    assert len(loaded.site("x.go()").targets) == 60

@@ -113,7 +113,8 @@ def test_two_builds_are_equal(build: Any) -> None:
 def test_templates_tell_their_attributes(build: Any) -> None:
     loaded = build(
         {
-            "t/a.html": "{% for l in order.lines %}{{ l.product.name|upper }}{{ 'x.y' }}{% endfor %}",
+            "t/a.html": "{% for l in order.lines %}{{ l.product.name|upper }}{{ 'x.y' }}"
+            "{% endfor %}",
             "t/b.j2": "{{ order['customer'].name }} plain.text",
             "t/broken.html": "{% unknown order.total %}{{ x.y",
         }

@@ -14,6 +14,7 @@ def _framework(root: str, app: str, *, is_async: bool) -> Library:
         client, response = "quart.testing.QuartClient", "quart.Response"
     application = f"{root}.{app}"
     answer = f"coroutine[{response}]" if is_async else response
+    opened = "coroutine[anyio.AsyncFile]" if is_async else "io.BufferedIOBase"
     context = "AsyncContextManager" if is_async else "ContextManager"
     enter = "__aenter__" if is_async else "__enter__"
     return Library(
@@ -42,6 +43,8 @@ def _framework(root: str, app: str, *, is_async: bool) -> Library:
             **each(root, "jsonify make_response redirect send_file send_from_directory",
                    f"{root}.Response"),
             f"{root}.url_for": "str",
+            **each(application, "open_resource open_instance_resource", opened),
+            f"{root}.Blueprint.open_resource": opened,
             f"{root}.render_template": "coroutine[str]" if is_async else "str",
             f"{root}.render_template_string": "coroutine[str]" if is_async else "str",
             f"{root}.get_flashed_messages": "list[Unknown]",
@@ -58,6 +61,13 @@ def _framework(root: str, app: str, *, is_async: bool) -> Library:
             f"{root}.request": f"{root}.Request",
             f"{root}.session": f"{root}.sessions.SecureCookieSession",
             f"{root}.g": f"{root}.ctx._AppCtxGlobals",
+        },
+        blocks={} if is_async else {
+            "file": (
+                f"{application}.open_resource",
+                f"{application}.open_instance_resource",
+                f"{root}.Blueprint.open_resource",
+            )
         },
         hooks={
             f"{root}.views.View": _VIEW_HOOKS[:1],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit_codemods.catalog import canonical
 from bridgekit_codemods.program.scopes import Scope
-from bridgekit_codemods.program.types import NONE, UNKNOWN, TypeRef, Types
+from bridgekit_codemods.program.types import NONE, UNKNOWN, TypeRef, Types, instance
 
 if TYPE_CHECKING:
     from bridgekit_codemods.program.infer import Inference
@@ -96,10 +96,9 @@ class Annotations:
 
     def _named(self, node: ast.Name | ast.Attribute, scope: Scope) -> Types:
         dotted = self.dotted(node, scope)
-        if dotted is None and isinstance(node, ast.Name):
-            if self.engine.linker.lookup(scope, node.id) is None:
-                return self._by_class_name(node.id, scope)
         if dotted is None:
+            if isinstance(node, ast.Name) and self.engine.linker.lookup(scope, node.id) is None:
+                return self._by_class_name(node.id, scope)
             return self._alias(node, scope, None)
         return self._from_dotted(dotted, node, scope)
 
@@ -114,7 +113,7 @@ class Annotations:
             name = dotted.removeprefix("builtins.")
             if isinstance(node, ast.Name) and name not in _BUILTIN_TYPES:
                 return self._by_class_name(node.id, scope)
-            return frozenset({TypeRef(name)})
+            return frozenset({instance(name)})
         if dotted.startswith("typing."):
             last = dotted.removeprefix("typing.")
             name = _CONTAINERS.get(last, "")

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
+from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
 from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores
 from bridgekit_codemods.program.hierarchy import Families, link_classes
@@ -13,7 +14,7 @@ from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.models import find_relationships, relationship_types
 from bridgekit_codemods.program.patches import find_patches
-from bridgekit_codemods.program.scan import Facts, scan
+from bridgekit_codemods.program.scan import scan
 from bridgekit_codemods.program.scopes import Binding, Block
 from bridgekit_codemods.program.sites import Sites
 from bridgekit_codemods.program.source import (
@@ -25,7 +26,7 @@ from bridgekit_codemods.program.source import (
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relationship
 from bridgekit_codemods.program.types import TypeRef
 
-_ROUNDS = 3
+_ROUNDS = 4
 _STATIC = frozenset({"builtins.staticmethod", "abc.abstractstaticmethod"})
 _CLASS = frozenset({"builtins.classmethod", "abc.abstractclassmethod"})
 
@@ -113,13 +114,14 @@ class Build:
         self._type_relationships()
         for number in range(_ROUNDS):
             flows = Flows(engine).collect()
+            added = add_foreign_stores(engine, others)
             if number == 0:
-                add_foreign_stores(engine, others)
                 for fn in self.facts.functions.values():
                     self._name_decorators(fn)
+            elif not added and flows == engine.flows:
+                break  # this round's answers are the last ones
             engine.flows = flows
             engine.next_round()
-        add_foreign_stores(engine, others)
 
     def _type_relationships(self) -> None:
         """Give attributes that are declared without a `Mapped[...]` annotation their types."""

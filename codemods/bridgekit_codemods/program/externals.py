@@ -26,6 +26,7 @@ from bridgekit_codemods.program.types import (
     TypeRef,
     Types,
     external,
+    instance,
     is_mock,
 )
 
@@ -75,7 +76,7 @@ class Externals:
         if spec is not None:
             return self.evaluate(spec, node, receiver)
         if catalog.is_class(dotted):
-            return frozenset({TypeRef(dotted.removeprefix("builtins."))})
+            return frozenset({instance(dotted)})
         return _ANY
 
     def _object_returns(self, dotted: str) -> str | None:
@@ -210,7 +211,7 @@ class Externals:
             if ref.name == "type":
                 found.add(ref.args[0])
             elif ref.name == "external" and catalog.is_class(ref.args[0].name):
-                found.add(TypeRef(ref.args[0].name.removeprefix("builtins.")))
+                found.add(instance(ref.args[0].name))
             else:
                 found.add(UNKNOWN)
         return frozenset(found) or _ANY

@@ -41,7 +41,7 @@ class Fixtures:
 
     def for_parameter(self, fn: Function, param: Param) -> Function | None:
         """The fixture that fills the parameter; None when it is not one of the program's."""
-        if not self.applies(fn) or param.default is not None:
+        if not self.applies(fn) or param.default is not None or _is_parametrized(fn, param):
             return None
         candidates = [
             f for f in self._by_name.get(param.name, ()) if f is not fn and self._visible(f, fn)
@@ -100,3 +100,21 @@ def fixture_name(fn: Function) -> str:
                 if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
                     return str(keyword.value.value)
     return fn.name
+
+
+def _is_parametrized(fn: Function, param: Param) -> bool:
+    """Whether `@pytest.mark.parametrize` gives the parameter its values."""
+    for decorator in fn.decorators:
+        node = decorator.node
+        if (
+            isinstance(node, ast.Call)
+            and (decorator.dotted or "").endswith("mark.parametrize")
+            and node.args
+        ):
+            names = node.args[0]
+            parts = names.elts if isinstance(names, (ast.Tuple, ast.List)) else [names]
+            for part in parts:
+                text = part.value if isinstance(part, ast.Constant) else ""
+                if param.name in str(text).replace(",", " ").split():
+                    return True
+    return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from bridgekit_codemods.program.facts import Facts, StoreFact
 from bridgekit_codemods.program.infer import Inference
-from bridgekit_codemods.program.scan import Facts, StoreFact
 from bridgekit_codemods.program.symbols import Class, Function, Param
 from bridgekit_codemods.program.types import (
     UNKNOWN,
@@ -267,8 +267,12 @@ def own_stores(facts: Facts) -> tuple[dict[tuple[str, str], list[StoreFact]], li
     return own, others
 
 
-def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> None:
-    """File assignments to attributes of other objects under the types of those objects."""
+def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> bool:
+    """File assignments to attributes of other objects under the types of those objects.
+
+    Returns whether any was new.
+    """
+    added = False
     pending: list[tuple[tuple[str, str], StoreFact]] = []
     for store in stores:
         target = store.target
@@ -285,6 +289,8 @@ def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> None:
         known = engine.stored.setdefault(place, [])
         if store.binding not in known:
             known.append(store.binding)
+            added = True
+    return added
 
 
 def _owners(engine: Inference, ref: TypeRef, in_tests: bool) -> list[str]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import Annotations, product
 from bridgekit_codemods.program.externals import Externals
+from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
 from bridgekit_codemods.program.results import Results
-from bridgekit_codemods.program.scan import Facts
 from bridgekit_codemods.program.scopes import Binding, Place, Scope, reaching
 from bridgekit_codemods.program.symbols import Class, Function, Param
 from bridgekit_codemods.program.types import (
@@ -80,9 +80,7 @@ class Inference:
             found = compute()
         finally:
             self._active.discard(key)
-        if len(found) > _WIDTH:
-            found = frozenset(sorted(found)[:_WIDTH]) | {UNKNOWN}
-        self.memo[key] = found
+        self.memo[key] = found = _bounded(found)
         return found
 
     def types(self, node: ast.expr) -> Types:
@@ -93,7 +91,16 @@ class Inference:
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return _ANY
-        return self.evaluate(node, lambda: handler(self, node))
+        # `evaluate` written out: this is the hot path
+        if node in self._active or len(self._active) > _DEPTH:
+            return self.previous.get(node, NOTHING)
+        self._active.add(node)
+        try:
+            found = handler(self, node)
+        finally:
+            self._active.discard(node)
+        self.memo[node] = found = _bounded(found)
+        return found
 
     def union(self, nodes: Iterable[ast.expr]) -> Types:
         return frozenset().union(*(self.types(n) for n in nodes))
@@ -419,6 +426,12 @@ class Inference:
     def scope_of(self, node: ast.AST) -> Scope | None:
         place = self.facts.places.get(node)
         return place.scope if place is not None else None
+
+
+def _bounded(types: Types) -> Types:
+    if len(types) <= _WIDTH:
+        return types
+    return frozenset(sorted(types)[:_WIDTH]) | {UNKNOWN}
 
 
 _HANDLERS: dict[type[ast.AST], Callable[..., Types]] = {

@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Mapping
 
 from bridgekit_codemods.catalog import canonical
-from bridgekit_codemods.program.scan import Facts
+from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.scopes import Binding, Scope
 from bridgekit_codemods.program.source import SourceFile
 

@@ -133,7 +133,7 @@ class Members:
             return frozenset({TypeRef("type", (ref,))})
         found, complete = self._walk(cls.mro, ref, name, "method")
         seen = {r.args[0].name for r in found if r.name == "function"}
-        for subclass in self.descendants(cls):
+        for subclass in [] if _is_private(name) else self.descendants(cls):
             method = self.find_method(subclass, name)
             if method is not None:
                 if method.qualname not in seen:
@@ -279,3 +279,8 @@ class Members:
             if base not in catalog.BARE_BASES:
                 return self._of_library_instance(TypeRef(base, (this,)), name)
         return frozenset({external(f"builtins.object.{name}", this)})
+
+
+def _is_private(name: str) -> bool:
+    """Names that Python mangles belong to one class and are never overridden."""
+    return name.startswith("__") and not name.endswith("__")

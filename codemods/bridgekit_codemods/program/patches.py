@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 from bridgekit_codemods.program.calls import PatchStyle, PatchTarget
+from bridgekit_codemods.program.facts import CallFact
 from bridgekit_codemods.program.infer import Inference
-from bridgekit_codemods.program.scan import CallFact
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import TypeRef, Types
 

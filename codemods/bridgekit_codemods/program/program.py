@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,18 @@ from bridgekit_codemods.program.templates import template_attributes
 from bridgekit_codemods.program.types import NOTHING, UNKNOWN, Types
 
 _RECURSION = 20_000
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Trees are many small objects that all stay: looking for garbage among them is in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
@@ -87,7 +100,7 @@ class Program:
         Files that cannot be parsed are in `problems` and `files`, and nowhere else. Never raises
         for the content of a file.
         """
-        with _deep_recursion():
+        with _deep_recursion(), _without_collection():
             program = cls(Build(sources), template_attributes(sources))
         program.extra = {path: data for path, data in sources.items() if is_settings(path)}
         return program

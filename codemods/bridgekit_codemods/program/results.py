@@ -17,6 +17,7 @@ from bridgekit_codemods.program.types import (
     TypeRef,
     Types,
     external,
+    instance,
     is_mock,
 )
 
@@ -163,8 +164,7 @@ class Results:
         if ref.name == "tuple":
             return frozenset().union(*(self.instance_of(a) for a in ref.args))
         if ref.name == "external":
-            name = ref.args[0].name
-            return frozenset({TypeRef(name.removeprefix("builtins."))})
+            return frozenset({instance(ref.args[0].name)})
         return _ANY
 
     # -- await, iterate, enter, index ------------------------------------------------------

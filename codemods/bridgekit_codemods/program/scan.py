@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from bridgekit_codemods.program.calls import ReferenceKind
+from bridgekit_codemods.program.definitions import declare, parameters, unused
+from bridgekit_codemods.program.facts import (
+    CallFact,
+    Context,
+    DecoratorFact,
+    ExpressionFact,
+    Facts,
+    StoreFact,
+    UseFact,
+)
 from bridgekit_codemods.program.scopes import (
     Binding,
     BindingKind,
@@ -17,87 +26,10 @@ from bridgekit_codemods.program.scopes import (
     ScopeKind,
 )
 from bridgekit_codemods.program.source import SourceFile
-from bridgekit_codemods.program.symbols import Class, Function, Param
+from bridgekit_codemods.program.symbols import Class, Function
 
+_PLAIN = Context()
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Which innermost lambda, comprehension or generator expression an expression stands in."""
-
-    in_lambda: bool = False
-    in_comprehension: bool = False
-    in_genexp: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CallFact:
-    node: ast.Call
-    scope: Scope
-    context: Context
-    awaited: bool
-    is_decorator: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class UseFact:
-    """A name or attribute that is read and not called."""
-
-    node: ast.Name | ast.Attribute
-    scope: Scope
-    kind: ReferenceKind
-    call: ast.Call | None
-    keyword: str | None
-    position: int | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpressionFact:
-    """An expression in a special place (with, iteration, attribute access)."""
-
-    node: ast.expr
-    scope: Scope
-    context: Context
-    is_async: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoreFact:
-    """An assignment to an attribute or to an item with a literal key."""
-
-    target: ast.Attribute | ast.Subscript
-    binding: Binding
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecoratorFact:
-    node: ast.expr
-    scope: Scope
-    function: Function | None
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the walks over all files found, in file and source order."""
-
-    functions: dict[str, Function] = field(default_factory=dict)
-    classes: dict[str, Class] = field(default_factory=dict)
-    modules: dict[str, Scope] = field(default_factory=dict)
-    function_scopes: dict[Function, Scope] = field(default_factory=dict)
-    class_scopes: dict[Class, Scope] = field(default_factory=dict)
-    definition_scopes: dict[Function | Class, Scope] = field(default_factory=dict)
-    places: dict[ast.AST, Place] = field(default_factory=dict)
-    calls: list[CallFact] = field(default_factory=list)
-    uses: list[UseFact] = field(default_factory=list)
-    attributes: list[ExpressionFact] = field(default_factory=list)
-    withs: list[ExpressionFact] = field(default_factory=list)
-    iterations: list[ExpressionFact] = field(default_factory=list)
-    stores: list[StoreFact] = field(default_factory=list)
-    decorators: list[DecoratorFact] = field(default_factory=list)
-    returns: dict[Function, list[ast.expr]] = field(default_factory=dict)
-    yields: dict[Function, list[ast.Yield | ast.YieldFrom]] = field(default_factory=dict)
-    lambdas: dict[ast.Lambda, Scope] = field(default_factory=dict)
 
 
 def scan(file: SourceFile, facts: Facts) -> None:
@@ -123,7 +55,7 @@ class _Scanner:
     """Walks one scope's statements; nested scopes get a scanner of their own."""
 
     def __init__(
-        self, file: SourceFile, facts: Facts, scope: Scope, context: Context = Context()
+        self, file: SourceFile, facts: Facts, scope: Scope, context: Context = _PLAIN
     ) -> None:
         self.file = file
         self.facts = facts
@@ -374,7 +306,7 @@ class _Scanner:
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "deleter"):
                 qualname += f"#{decorator.attr}"
-        qualname = _unused(qualname, self.facts.functions)
+        qualname = unused(qualname, self.facts.functions)
         function = Function(
             qualname=qualname,
             name=node.name,
@@ -383,7 +315,7 @@ class _Scanner:
             node=node,
             cls=self.scope.cls if self.scope.kind == "class" else None,
             parent=self.scope.function,
-            params=_parameters(arguments),
+            params=parameters(arguments),
             is_async=isinstance(node, ast.AsyncFunctionDef),
         )
         self.facts.functions[qualname] = function
@@ -405,7 +337,7 @@ class _Scanner:
         if node.returns is not None:
             self.expression(node.returns, "annotation")
         scanner = _Scanner(self.file, self.facts, inner)
-        _declare(node.body, inner)
+        declare(node.body, inner)
         scanner.statements(node.body, inner.block)
         _apply_narrowings(inner)
         function.is_generator = function in self.facts.yields
@@ -418,7 +350,7 @@ class _Scanner:
             self.expression(base)
         for keyword in node.keywords:
             self.expression(keyword.value)
-        qualname = _unused(self.qualified(node.name), self.facts.classes)
+        qualname = unused(self.qualified(node.name), self.facts.classes)
         cls = Class(qualname, node.name, self.file.module, self.file.path, node)
         self.facts.classes[qualname] = cls
         self.facts.definition_scopes[cls] = self.scope
@@ -547,7 +479,7 @@ class _Scanner:
         for default in [*node.args.defaults, *[d for d in node.args.kw_defaults if d]]:
             self.expression(default)
         inner = self.inner("lambda", Context(in_lambda=True))
-        for param in _parameters(node.args):
+        for param in parameters(node.args):
             inner.bind("opaque", param.name, (0, 0))
         self.facts.lambdas[node] = inner.scope
         inner.expression(node.body, "returned")
@@ -630,43 +562,3 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
     ast.JoinedStr: _Scanner.do_joined,
     ast.FormattedValue: _Scanner.do_joined,
 }
-
-
-def _unused(qualname: str, taken: dict[str, Function] | dict[str, Class]) -> str:
-    if qualname not in taken:
-        return qualname
-    number = 2
-    while f"{qualname}#{number}" in taken:
-        number += 1
-    return f"{qualname}#{number}"
-
-
-def _declare(body: list[ast.stmt], scope: Scope) -> None:
-    """`global` and `nonlocal` hold for the whole function, wherever they stand in it."""
-    pending: list[ast.AST] = list(body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            for name in node.names:
-                scope.redirected[name] = "global" if isinstance(node, ast.Global) else "nonlocal"
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
-            continue
-        else:
-            pending.extend(ast.iter_child_nodes(node))
-
-
-def _parameters(arguments: ast.arguments) -> tuple[Param, ...]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    padding: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    defaults = padding + list(arguments.defaults)
-    found = [
-        Param(a.arg, "posonly" if i < len(arguments.posonlyargs) else "arg", a.annotation, d)
-        for i, (a, d) in enumerate(zip(positional, defaults, strict=True))
-    ]
-    if arguments.vararg:
-        found.append(Param(arguments.vararg.arg, "vararg", arguments.vararg.annotation, None))
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Param(argument.arg, "kwonly", argument.annotation, default))
-    if arguments.kwarg:
-        found.append(Param(arguments.kwarg.arg, "kwarg", arguments.kwarg.annotation, None))
-    return tuple(found)

@@ -14,9 +14,9 @@ from bridgekit_codemods.program.calls import (
     Reference,
     Target,
 )
+from bridgekit_codemods.program.facts import CallFact, Context, ExpressionFact, UseFact
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.results import MANAGERS
-from bridgekit_codemods.program.scan import CallFact, Context, ExpressionFact, UseFact
 from bridgekit_codemods.program.scopes import Scope
 from bridgekit_codemods.program.symbols import Class, Function
 from bridgekit_codemods.program.types import (

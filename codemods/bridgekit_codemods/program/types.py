@@ -51,6 +51,20 @@ def function(qualname: str, grade: str, receiver: TypeRef | None = None) -> Type
     return TypeRef("function", (TypeRef(qualname), TypeRef(grade), *bound))
 
 
+_SPECIAL = frozenset(
+    {"type", "module", "namespace", "function", "external", "super", "lambda", "object", "?"}
+)
+
+
+def instance(dotted: str) -> TypeRef:
+    """An instance of a library class; builtin ones go by their bare name.
+
+    Nothing is known of the instances of `type` and `object`.
+    """
+    name = dotted.removeprefix("builtins.")
+    return UNKNOWN if name in _SPECIAL else TypeRef(name)
+
+
 def is_mock(ref: TypeRef) -> bool:
     """Whether a value is a test double, which stands in for something else."""
     name = ref.args[0].name if ref.name == "external" else ref.name
