@@ -54,6 +54,20 @@ def test_only_files_that_declare_what_goes_are_changed() -> None:
     assert set(changed_dependencies(files, ADD, ["requests"])) == {"requirements.txt"}
 
 
+def test_files_that_declare_a_neighbour_are_changed() -> None:
+    files = {"requirements.txt": b"flask\n", "service/requirements.txt": b"SQLAlchemy>=2\n"}
+
+    assert changed_dependencies(files, ["greenlet"], beside=["sqlalchemy"]) == {
+        "service/requirements.txt": b"SQLAlchemy>=2\ngreenlet\n"
+    }
+
+
+def test_without_a_neighbour_only_the_top_of_the_project_is_changed() -> None:
+    files = {"requirements.txt": b"flask\n", "docs/requirements.txt": b"sphinx\n"}
+
+    assert changed_dependencies(files, ["anyio"]) == {"requirements.txt": b"flask\nanyio\n"}
+
+
 def test_what_is_there_already_is_not_added() -> None:
     assert changed("requirements.txt", "anyio\n", ["anyio>=4"], []) is None
 

@@ -195,6 +195,16 @@ def test_bytes_are_kept(propose) -> None:
     )
 
 
+def test_the_declared_dependencies_follow(propose) -> None:
+    project = '[project]\nname = "shop"\ndependencies = ["flask", "requests>=2"]\n'
+
+    step = propose(RULE, {"app.py": "import requests\n", "pyproject.toml": project})
+
+    assert step.changes["pyproject.toml"].decode() == project.replace(
+        '"requests>=2"', '"httpx>=0.28,<1", "httpx-aiohttp>=0.2", "aiohttp>=3.11"'
+    )
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -118,6 +118,14 @@ def test_the_whole_program_moves_in_one_step(propose) -> None:
     assert set(step.changes) == {"db.py", "repo.py"}
 
 
+def test_the_drivers_of_the_databases_are_declared(propose) -> None:
+    source = 'from sqlalchemy import create_engine\n\ncreate_engine(f"sqlite:///{__name__}")\n'
+
+    step = propose(RULE, {"app.py": source, "requirements.txt": "sqlalchemy>=2\n"})
+
+    assert step.changes["requirements.txt"] == b"sqlalchemy>=2\ngreenlet>=3\naiosqlite>=0.20\n"
+
+
 @pytest.mark.parametrize(
     "source",
     [
