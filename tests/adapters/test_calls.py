@@ -233,6 +233,8 @@ def test_a_variable_that_the_thread_resets_is_unset_again(run: Callable[..., Any
 
 def test_calls_side_by_side_in_one_context_lose_no_update() -> None:
     async def main() -> None:
+        var.set(1)
+        other.set(2)
         context = contextvars.copy_context()
         both = threading.Barrier(2, timeout=10)
 

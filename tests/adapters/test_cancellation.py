@@ -292,6 +292,33 @@ def test_the_awaiting_coroutine_is_closed(run: Callable[..., Any]) -> None:
     assert ended.wait(10)
 
 
+def test_the_awaiting_coroutine_is_closed_before_the_thread_asks(run: Callable[..., Any]) -> None:
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+    outcome: list[str] = []
+
+    async def native() -> str:
+        await asyncio.sleep(0)
+        return "served by the loop"
+
+    def work() -> None:
+        begun.set()
+        assert release.wait(10)
+        outcome.append(async_to_sync(native)())
+        ended.set()
+
+    async def main() -> None:
+        host = to_thread.run_sync(work)
+        host.send(None)
+        await started(begun)
+        host.close()
+        release.set()
+        async with asyncio.timeout(10):
+            await started(ended)
+
+    run(main())
+    assert outcome == ["served by the loop"]
+
+
 # -- races -----------------------------------------------------------------------------------------
 
 
