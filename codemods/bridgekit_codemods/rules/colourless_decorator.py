@@ -97,6 +97,10 @@ class ColourlessDecorator:
         )
 
 
+def _in_tests(colours: Colours, decorator: Function) -> bool:
+    return colours.program.files[decorator.path].is_test
+
+
 def _candidates(colours: Colours) -> Iterator[Function]:
     """Project decorators of functions that block, as far as they have one colour only."""
     seen: set[Function] = set()
@@ -107,7 +111,7 @@ def _candidates(colours: Colours) -> Iterator[Function]:
             found = decorator.project
             if found is None or found in seen or found.is_async or is_two_coloured(found):
                 continue
-            if found.cls is not None or found.is_generator:
+            if found.cls is not None or found.is_generator or _in_tests(colours, found):
                 continue
             seen.add(found)
     yield from sorted(seen, key=lambda function: (function.path, function.node.lineno))

@@ -265,13 +265,19 @@ class Reader:
         repeats = self.joined_eagerly or any(self._may_repeat(link) for link in links)
         return Query(
             base=base,
-            session=ast.unparse(base.func.value),
+            session=self._written(base.func.value),
             shape=shape,
             aggregate=aggregate,
             chains=chains,
             bases=bases,
             unique=has_entity and (repeats or shape == "row"),
         )
+
+    def _written(self, node: ast.expr) -> str:
+        span = self.source.span(node)
+        if span.line != span.end_line:
+            return ast.unparse(node)
+        return self.source.lines[span.line - 1][span.col : span.end_col]
 
     def _may_repeat(self, link: ast.Call) -> bool:
         name = _method(link)

@@ -74,19 +74,24 @@ def _split(call: cst.Call) -> tuple[cst.BaseExpression, cst.Dot]:
 
 
 def executed(
-    site: Site, method: str, ending: Sequence[str], added: Sequence[tuple[str, str]] = ()
+    site: Site, method: str, ending: Sequence[str], added: Sequence[tuple[str, str | int]] = ()
 ) -> Edit:
     """`STATEMENT.end()` -> `session.method(STATEMENT.added(...)).ending[0]().ending[1]()`.
 
-    An ending that starts with a dot is an attribute (".rowcount").
+    An ending that starts with a dot is an attribute (".rowcount"). The argument of an added link
+    is source text, or the position of an argument of `end` that is handed over as written.
     """
 
     def edit(call: cst.Call) -> cst.BaseExpression:
         statement, dot = _split(call)
         for name, arguments in added:
-            parsed = expression(f"f({arguments})")
-            assert isinstance(parsed, cst.Call)
-            statement, dot = _method(statement, name, parsed.args, dot), cst.Dot()
+            if isinstance(arguments, int):
+                args: Sequence[cst.Arg] = [cst.Arg(call.args[arguments].value)]
+            else:
+                parsed = expression(f"f({arguments})")
+                assert isinstance(parsed, cst.Call)
+                args = parsed.args
+            statement, dot = _method(statement, name, args, dot), cst.Dot()
         dot = _kept_comment(dot)
         return _wrapped(site, call, statement, f"{site.session}.{method}", ending, dot)
 

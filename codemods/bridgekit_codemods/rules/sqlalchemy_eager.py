@@ -130,6 +130,8 @@ def _may_hold(program: Program, types: Types, owner: Class) -> bool:
     """Says whether a receiver of these types may be an instance of `owner`."""
     if not types or UNKNOWN in types:
         return True
+    if any(ref.name == "external" and len(ref.args) > 1 for ref in types):
+        return True  # a member of a library object, which may well hold a model
     names = {ref.name for ref in types}
     related = {base.qualname for base in owner.mro if isinstance(base, Class)} | {owner.qualname}
     related |= {cls.qualname for cls in program.classes.values() if owner in cls.mro}

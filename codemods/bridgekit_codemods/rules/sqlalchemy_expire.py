@@ -27,6 +27,7 @@ from bridgekit_codemods.rules.sqlalchemy_names import names_of
 
 _FACTORIES = names_of("sessionmaker") | names_of("Session")
 _OPTION = "expire_on_commit"
+_KEY = "expire:no-expire-on-commit"
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,24 @@ class SqlalchemyExpire:
     name = "no-expire-on-commit"
     code = "BK212"
     safety: Safety = "guarded"
-    key = "expire:no-expire-on-commit"
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
-        if self.key in kept:
-            return None
+        for of_tests, key in ((False, _KEY), (True, f"{_KEY}-in-tests")):
+            if key not in kept:
+                step = self._step(program, key, of_tests)
+                if step is not None:
+                    return step
+        return None
+
+    def _step(self, program: Program, key: str, of_tests: bool) -> Step | None:
+        """Tests go by themselves: their own sessions may well count on reading anew."""
         draft = Draft(program)
         notes: list[Finding] = []
         members: list[str] = []
         for factory in _factories(program):
-            if factory.option is not None or factory.spread:
-                continue
             source = factory.source
+            if factory.option is not None or factory.spread or source.is_test is not of_tests:
+                continue
             draft.edits(source.path).at("Call", source.span(factory.call), _with_option)
             members.append(f"{source.module}:{factory.call.lineno}")
             notes.append(
@@ -74,9 +81,10 @@ class SqlalchemyExpire:
         if not members:
             return None
         return Step(
-            key=self.key,
+            key=key,
             kind="expire",
-            title="Keep the values of loaded objects after a commit",
+            title="Keep the values of loaded objects after a commit"
+            + (", in tests too" if of_tests else ""),
             members=tuple(members),
             changes=draft.changes(),
             findings=tuple(notes),

@@ -78,3 +78,14 @@ def test_a_choice_that_was_made_is_reported(untouched, found, call: str, reason:
     ((path, line, text),) = found(RULE, source)
     assert (path, line) == ("app.py", 5)
     assert text.startswith(reason)
+
+
+def test_the_sessions_of_tests_have_a_step_of_their_own(propose) -> None:
+    source = "from sqlalchemy.orm import sessionmaker\n\nS = sessionmaker()\n"
+    files = {"db.py": source, "tests/conftest.py": source}
+
+    first = propose(RULE, files)
+    second = propose(RULE, files, kept=frozenset({first.key}))
+
+    assert set(first.changes) == {"db.py"}
+    assert set(second.changes) == {"tests/conftest.py"}

@@ -227,7 +227,7 @@ def test_names_that_are_taken_get_an_alias(rewritten) -> None:
 
             def update(session: Session, key: int):
                 return session.execute(
-                    sql_update(Order).where(Order.id == key).values({'total': 0})
+                    sql_update(Order).where(Order.id == key).values({"total": 0})
                 ).rowcount
             """
         )
@@ -363,6 +363,40 @@ def test_what_is_certain_is_converted_next_to_what_is_not(rewritten, found) -> N
         "def g(session: Session):\n    return session.scalars(select(Order)).all()\n"
     )
     assert len(found(RULE, after)) == 1
+
+
+def test_tests_keep_their_queries(untouched, found) -> None:
+    test = (
+        "from app import Order\n\n\ndef test_it(session):\n    assert session.query(Order).all()\n"
+    )
+    files = {"app.py": HEADER, "tests/test_it.py": test}
+
+    untouched(RULE, files)
+    assert found(RULE, files) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        'Session(bind="x y")',
+        "scoped_session(sessionmaker())",
+        "sessionmaker()()",
+    ],
+)
+def test_sessions_of_every_kind(rewritten, make: str) -> None:
+    source = "from sqlalchemy.orm import scoped_session, sessionmaker\n" + program(
+        f"session = {make}\n\n\ndef f():\n    return session.query(Order).all()\n"
+    )
+
+    assert rewritten(RULE, source).endswith("return session.scalars(select(Order)).all()\n")
+
+
+def test_the_session_is_written_as_it_was(rewritten) -> None:
+    source = program(
+        'def get(name) -> Session: ...\n\n\ndef f():\n    return get("it").query(Order).all()\n'
+    )
+
+    assert rewritten(RULE, source).endswith('return get("it").scalars(select(Order)).all()\n')
 
 
 @pytest.mark.parametrize(
