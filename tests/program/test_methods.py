@@ -427,3 +427,60 @@ def test_a_hundred_possible_classes_are_still_known(build: Any) -> None:
     loaded = build(f"{classes}ALL = {{{table}}}\ndef f(k):\n    x = ALL[k]()\n    x.go()\n")
     assert set(loaded.targets("x.go()").values()) == {"method"}
     assert len(loaded.site("x.go()").targets) == 60
+
+
+def test_members_of_enumerations_are_instances(build: Any) -> None:
+    loaded = build(
+        """
+        from enum import Enum
+        class Status(str, Enum):
+            NEW = "new"
+            def label(self): pass
+        Status.NEW.label()
+        Status("new").label()
+        Status["NEW"].label()
+        for s in Status: s.label()
+        """
+    )
+    for text in ("Status.NEW.label()", 'Status("new").label()', 'Status["NEW"].label()'):
+        assert loaded.targets(text) == {"m.Status.label": "method"}, text
+    assert loaded.targets("s.label()") == {"m.Status.label": "method"}
+
+
+def test_class_methods_through_cls_reach_subclasses(build: Any) -> None:
+    loaded = build(
+        """
+        class A:
+            @classmethod
+            def make(cls):
+                cls.load()
+                cls()
+            @classmethod
+            def load(cls): pass
+            def again(self): type(self).load(1)
+        class B(A):
+            def __init__(self): pass
+            @classmethod
+            def load(cls): pass
+        A.load(2)
+        """
+    )
+    both = {"m.A.load": "exact", "m.B.load": "override"}
+    assert loaded.targets("cls.load()") == both
+    assert loaded.targets("type(self).load(1)") == both
+    assert loaded.targets("A.load(2)") == {"m.A.load": "exact"}
+    assert loaded.targets("cls()") == {"m.B.__init__": "override"}
+
+
+def test_names_bound_again_are_not_the_function(build: Any) -> None:
+    loaded = build(
+        """
+        import lib
+        def f(): pass
+        f = lib.wrap(f)
+        f(1)
+        def g(): return f(2)
+        """
+    )
+    assert loaded.targets("f(1)") == {}
+    assert loaded.targets("f(2)") == {"m.f": "guess"}

@@ -302,7 +302,19 @@ class Inference:
         found: Types = NOTHING
         for ref in receivers:
             found |= self.members.of(ref, node.attr)
+            if ref.name == "type" and self.is_open_class(node.value):
+                found |= self.members.class_overrides(ref, node.attr)
         return found
+
+    def is_open_class(self, node: ast.expr) -> bool:
+        """Whether an expression for a class may mean any subclass: `cls`, `type(self)`."""
+        if isinstance(node, ast.Name):
+            place = self.facts.places.get(node)
+            fn = place.scope.function if place is not None else None
+            return fn is not None and any(p.name == node.id for p in fn.params)
+        return isinstance(node, ast.Call) or (
+            isinstance(node, ast.Attribute) and node.attr == "__class__"
+        )
 
     def call(self, node: ast.Call) -> Types:
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:

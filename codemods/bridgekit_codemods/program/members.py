@@ -229,6 +229,8 @@ class Members:
                 found.add(self.bind(method, target, "exact", on_class=True))
                 return frozenset(found)
             own = self.own_attribute(base, name)
+            if own is not None and is_enumeration(base):
+                return frozenset({target})
             if own is not None:
                 return own if not self.is_model_column(base, name) else _ANY
         for base in cls.mro:
@@ -237,6 +239,19 @@ class Members:
         if name in ("__name__", "__qualname__", "__module__", "__doc__"):
             return frozenset({TypeRef("str")})
         return _ANY
+
+    def class_overrides(self, ref: TypeRef, name: str) -> Types:
+        """Methods of subclasses that `cls.name` may mean where `cls` is any of them."""
+        cls = self.engine.facts.classes.get(ref.args[0].name) if ref.name == "type" else None
+        if cls is None or _is_private(name):
+            return NOTHING
+        found: set[TypeRef] = set()
+        for subclass in self.descendants(cls):
+            method = subclass.methods.get(name)
+            if method is not None and not method.is_property:
+                this = TypeRef(subclass.qualname)
+                found.add(self.bind(method, this, "override", on_class=True))
+        return frozenset(found)
 
     def _class_member(self, base: str, target: TypeRef, name: str) -> Types:
         receiver = TypeRef(base, (target,))
@@ -279,6 +294,11 @@ class Members:
             if base not in catalog.BARE_BASES:
                 return self._of_library_instance(TypeRef(base, (this,)), name)
         return frozenset({external(f"builtins.object.{name}", this)})
+
+
+def is_enumeration(cls: Class) -> bool:
+    """Whether the class attributes are its instances."""
+    return any(isinstance(b, str) and b.startswith("enum.") for b in cls.mro)
 
 
 def _is_private(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import product
+from bridgekit_codemods.program.members import is_enumeration
 from bridgekit_codemods.program.symbols import Class, Function
 from bridgekit_codemods.program.types import (
     NONE,
@@ -195,6 +196,8 @@ class Results:
             return frozenset({ref if ref.name == "str" else TypeRef("int")})
         if ref.name == "coroutine":
             return _ANY
+        if ref.name == "type":
+            return frozenset({ref.args[0]})  # an enumeration; no other class can be iterated
         if ref.name == "range":
             return frozenset({TypeRef("int")})
         if ref.name == "None":
@@ -271,7 +274,8 @@ class Results:
         if ref.name in self.engine.facts.classes and self._has(ref, "__getitem__"):
             return self.special(ref, "__getitem__")
         if ref.name == "type":
-            return frozenset({ref})
+            cls = self.engine.facts.classes.get(ref.args[0].name)
+            return frozenset({ref.args[0] if cls is not None and is_enumeration(cls) else ref})
         if "." in ref.name:
             spec = catalog.returns(f"{ref.name}.__getitem__")
             if spec is not None:

@@ -104,22 +104,12 @@ class Sites:
     def _call(self, fact: CallFact) -> CallSite:
         func = fact.node.func
         callees = self.engine.types(func)
-        targets, externals = self._callees(callees, self._may_be_subclass(func))
+        targets, externals = self._callees(callees, self.engine.is_open_class(func))
         receiver = self.engine.types(func.value) if isinstance(func, ast.Attribute) else NOTHING
         return self._site(
             "call", fact.node, fact.scope, fact.context, targets, externals,
             name=_last_name(func), receiver=receiver, awaited=fact.awaited,
         )  # fmt: skip
-
-    def _may_be_subclass(self, func: ast.expr) -> bool:
-        """Whether a class called here may be any subclass (`cls()`, `type(self)()`)."""
-        if isinstance(func, ast.Name):
-            place = self.facts.places.get(func)
-            fn = place.scope.function if place is not None else None
-            return fn is not None and any(p.name == func.id for p in fn.params)
-        return isinstance(func, ast.Call) or (
-            isinstance(func, ast.Attribute) and func.attr == "__class__"
-        )
 
     def _callees(self, callees: Types, open_class: bool) -> tuple[dict[Function, str], set[str]]:
         """Project functions with grades, and library names, that calling these values reaches."""
