@@ -138,6 +138,13 @@ def test_only_uncommitted_sources_and_tracked_files_are_dirt(
             toy.migrate(repository)
 
 
+def test_a_refused_run_leaves_nothing_for_git_to_see(toy: ModuleType, repository: Path) -> None:
+    (repository / "app/low.py").write_bytes(b"x = 1\n")
+    with pytest.raises(RefusedError):
+        toy.migrate(repository)
+    assert toy.git(repository, "status", "--porcelain").strip() == "M app/low.py"
+
+
 def test_ignored_files_are_not_dirt(toy: ModuleType, repository: Path) -> None:
     (repository / ".gitignore").write_text("local.py\n")
     toy.git(repository, "add", ".gitignore")

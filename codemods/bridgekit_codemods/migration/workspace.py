@@ -143,6 +143,7 @@ class GitWorkspace:
         return self._git("symbolic-ref", "-q", "--short", "HEAD").stdout.strip() or None
 
     def check(self) -> None:
+        self._exclude_state()
         if self.head is None:
             raise RefusedError("the repository has no commit yet; commit the program first")
         for name in _UNFINISHED:
@@ -159,7 +160,6 @@ class GitWorkspace:
             raise RefusedError(
                 "git does not know who commits; set user.name and user.email (git config)"
             )
-        self._exclude_state()
 
     def dirty(self) -> list[str]:
         """Changed files of the program, and untracked ones that belong to its sources."""
