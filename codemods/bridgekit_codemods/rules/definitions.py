@@ -47,7 +47,7 @@ def rename_cache_uses(
         return renamed
     for path, file in program.files.items():
         for node in ast.walk(file.tree) if file.tree is not None else ():
-            if not isinstance(node, ast.Attribute) or node.attr not in _CACHE_API:
+            if not isinstance(node, ast.Attribute) or node.attr not in CACHE_API:
                 continue
             if program.resolve(path, node.value) != function.qualname:
                 continue
@@ -61,7 +61,7 @@ def rename_cache_uses(
     return renamed
 
 
-_CACHE_API = frozenset({"cache_clear", "cache_info", "cache_parameters"})
+CACHE_API = frozenset({"cache_clear", "cache_info", "cache_parameters"})
 
 
 def _async_cache(function: Function) -> Edit:

@@ -11,6 +11,7 @@ not flipped and is reported with its reason.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
@@ -123,22 +124,40 @@ class Walk:
         return None
 
     def _batches(self, ready: list[Group]) -> Iterable[list[Group]]:
-        """The largest steps first. Atoms of a step that turned red are tried again one by one."""
-        suspects = {
-            name
-            for key in self.kept
-            if key.startswith(_PREFIX)
-            for name in key.removeprefix(_PREFIX).split(",")
-        }
+        """The largest steps first; what was in a step that turned red comes in smaller ones.
+
+        After a red layer its modules are tried, after a red module its functions.
+        """
+        red_steps = [
+            {
+                self.program.functions[name].path if name in self.program.functions else ""
+                for name in names
+            }
+            for names in self._red
+        ]
         batches: dict[str, list[Group]] = {}
-        alone: list[Group] = []
         for atom in sorted(ready, key=lambda atom: (atom[0].path, atom[0].node.lineno)):
-            if any(function.qualname in suspects for function in atom):
-                alone.append(atom)
+            names = {function.qualname for function in atom}
+            spans = [
+                len(paths) for paths, red in zip(red_steps, self._red, strict=True) if names & red
+            ]
+            if not spans:
+                batch = self._batch_of(atom)
+            elif min(spans) > 1:
+                batch = f"again {atom[0].path}"
             else:
-                batches.setdefault(self._batch_of(atom), []).append(atom)
+                batch = f"alone {atom[0].qualname}"
+            batches.setdefault(batch, []).append(atom)
         yield from batches.values()
-        yield from ([atom] for atom in alone)
+
+    @cached_property
+    def _red(self) -> list[frozenset[str]]:
+        """The members of the steps that turned red."""
+        return [
+            frozenset(key.removeprefix(_PREFIX).split(","))
+            for key in sorted(self.kept)
+            if key.startswith(_PREFIX)
+        ]
 
     def _batch_of(self, atom: Group) -> str:
         match self.granularity:

@@ -15,6 +15,7 @@ from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Options, Safety
+from bridgekit_codemods.rules.definitions import CACHE_API
 from bridgekit_codemods.rules.names import absolute_module, folded_alias
 
 _PREFIX = "fold:"
@@ -133,12 +134,8 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
             draft.edits(site.path).at("Call", site.span, nodes.renamed_callee(plain))
     for reference in program.references:
         if reference.function in twins and isinstance(reference.node, ast.Name | ast.Attribute):
-            written = (
-                reference.node.id if isinstance(reference.node, ast.Name) else reference.node.attr
-            )
-            kind = type(reference.node).__name__
-            plain = written.removesuffix(TWIN_SUFFIX)
-            draft.edits(reference.path).at(kind, reference.span, nodes.renamed(plain))
+            _rename(draft, program, reference.path, reference.node)
+    _rename_cache_uses(program, draft, twins)
     for patch in program.patches:
         if isinstance(patch.resolved, Function) and patch.resolved in twins:
             draft.edits(patch.path).at(
@@ -159,6 +156,26 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
         changes=draft.changes(),
         bridges_removed=tuple(f"async_to_sync: facade {facade.qualname}" for facade, _ in pairs),
     )
+
+
+def _rename(draft: Draft, program: Program, path: str, node: ast.Name | ast.Attribute) -> None:
+    written = node.id if isinstance(node, ast.Name) else node.attr
+    edit = nodes.renamed(written.removesuffix(TWIN_SUFFIX))
+    draft.edits(path).at(type(node).__name__, program.files[path].span(node), edit)
+
+
+def _rename_cache_uses(program: Program, draft: Draft, twins: dict[Function, Function]) -> None:
+    """`f_async.cache_clear()`: neither a call of the twin nor a use of it as a value."""
+    names = {twin.qualname for twin in twins}
+    for path, file in program.files.items():
+        for node in ast.walk(file.tree) if file.tree is not None else ():
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in CACHE_API
+                and isinstance(node.value, ast.Name | ast.Attribute)
+                and program.resolve(path, node.value) in names
+            ):
+                _rename(draft, program, path, node.value)
 
 
 def _rename_imports(program: Program, draft: Draft, twins: dict[Function, Function]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -26,47 +27,77 @@ def retarget_patches(colours: Colours, draft: Draft, flipped: set[Function]) -> 
     """Registers the edits of all patch targets that the flip of `flipped` makes move."""
     known = {(patch.user, patch.dotted) for patch in colours.program.patches}
     for patch in colours.program.patches:
-        sites = list(_affected(colours, patch))
+        sites = _within_reach(colours, patch, list(_affected(colours, patch)))
         moved = [site for site in sites if _is_async(site, flipped)]
         if not any(site.caller in flipped for site in moved):
             continue
-        form = _async_form(colours, patch, flipped)
-        if form is None:
+        place = _async_place(colours, patch, flipped)
+        if place is None:
             continue
-        name, through = form
         if len(moved) == len(sites):
-            _retarget(colours, draft, patch, name, through)
-        elif (patch.user, _dotted(patch, name, through)) not in known:
-            _duplicate(colours, draft, patch, name, through)
+            _retarget(colours, draft, patch, place)
+        elif (patch.user, place.dotted(patch)) not in known:
+            _duplicate(colours, draft, patch, place)
+
+
+def _within_reach(colours: Colours, patch: PatchTarget, sites: list[CallSite]) -> list[CallSite]:
+    """Of the affected sites those that the test itself calls, if it calls any.
+
+    A test that goes through the test client reaches views that the call graph does not show; then
+    all sites count.
+    """
+    if patch.user is None:
+        return sites
+    seen = {patch.user}
+    pending = [patch.user]
+    while pending:
+        for site in colours.sites(pending.pop()):
+            for target in site.targets:
+                function = colours.facades.get(target.function, target.function)
+                if function not in seen:
+                    seen.add(function)
+                    pending.append(function)
+    reached = [site for site in sites if site.caller in seen]
+    return reached or sites
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What async callers use in place of the patched thing: `name` of the same owner, of the
+    owner's attribute `through`, or of another `module`."""
+
+    name: str
+    through: str | None = None
+    module: str | None = None
+
+    def dotted(self, patch: PatchTarget) -> str:
+        owner = patch.dotted.rpartition(".")[0]
+        if self.module is not None:
+            owner = ".".join(part for part in (owner.rpartition(".")[0], self.module) if part)
+        return ".".join(part for part in (owner, self.through, self.name) if part)
 
 
 def _is_async(site: CallSite, flipped: set[Function]) -> bool:
     return site.caller is not None and (site.caller in flipped or site.caller.is_async)
 
 
-def _async_form(
-    colours: Colours, patch: PatchTarget, flipped: set[Function]
-) -> tuple[str, str | None] | None:
-    """The last name of what async callers use in place of the patched thing, and its face."""
+def _async_place(colours: Colours, patch: PatchTarget, flipped: set[Function]) -> _Place | None:
     if isinstance(patch.resolved, Function):
         function = patch.resolved
         if function.is_async or not (function in flipped or function in colours.facades):
             return None
-        return function.name + TWIN_SUFFIX, None
+        return _Place(function.name + TWIN_SUFFIX)
     form = replacement(patch.resolved) if patch.resolved is not None else None
-    if form is None or patch.resolved is None or form.style != "face":
+    if form is None or patch.resolved is None:
         return None
-    return form.rename or patch.resolved.rsplit(".", 1)[-1], "aio"
+    if form.style == "face":
+        return _Place(form.rename or patch.resolved.rsplit(".", 1)[-1], through="aio")
+    if form.style == "sleep":
+        return _Place("sleep", module="anyio")
+    return None
 
 
-def _dotted(patch: PatchTarget, name: str, through: str | None) -> str:
-    owner = patch.dotted.rpartition(".")[0]
-    return ".".join(part for part in (owner, through, name) if part)
-
-
-def _duplicate(
-    colours: Colours, draft: Draft, patch: PatchTarget, name: str, through: str | None
-) -> None:
+def _duplicate(colours: Colours, draft: Draft, patch: PatchTarget, place: _Place) -> None:
     """Where sync and async code both use the patched thing, a second patch covers the twin.
 
     Only for `monkeypatch.setattr("dotted.name", fake)` as a statement: its fake serves both.
@@ -79,17 +110,43 @@ def _duplicate(
         or not isinstance(statement, ast.Expr)
     ):
         return
-    target = _dotted(patch, name, through)
-    fake = ast.unparse(patch.node.args[1])
-    source = f'{ast.unparse(patch.node.func)}("{target}", AsyncMock(side_effect={fake}))\n'
     edits = draft.edits(patch.path)
+    setattr_ = ast.unparse(patch.node.func)
+    fake = ast.unparse(patch.node.args[1])
+    wrapper = _wrapper(patch, 1)
+    wrapped = f"{wrapper}={fake})" if wrapper.endswith("side_effect") else f"{wrapper}{fake})"
+    source = f'{setattr_}("{place.dotted(patch)}", {wrapped})\n'
     span = colours.program.files[patch.path].span(statement)
     edits.at(
         "SimpleStatementLine",
         span,
         nodes.followed_by(lambda _node: [cst.parse_statement(source)]),
     )
-    edits.add_import("unittest.mock", "AsyncMock")
+    _import_wrapper(draft, patch, wrapper)
+
+
+def _wrapper(patch: PatchTarget, fake: int | str) -> str:
+    """How a sync fake is made awaitable: the start of a call that holds it.
+
+    A fake that stands for a method gets `self` as the method does, which a mock would not pass on.
+    """
+    value: ast.expr | None = None
+    if isinstance(fake, int):
+        value = patch.node.args[fake]
+    else:
+        value = next(k.value for k in patch.node.keywords if k.arg == fake)
+    function = patch.resolved
+    bound = isinstance(function, Function) and function.cls is not None and not function.is_static
+    if bound and isinstance(value, ast.Lambda | ast.Name):
+        return "sync_to_async("
+    return "AsyncMock(side_effect"
+
+
+def _import_wrapper(draft: Draft, patch: PatchTarget, wrapper: str) -> None:
+    if wrapper.startswith("AsyncMock"):
+        draft.edits(patch.path).add_import("unittest.mock", "AsyncMock")
+    else:
+        draft.edits(patch.path).add_import("bridgekit", "sync_to_async")
 
 
 def _affected(colours: Colours, patch: PatchTarget) -> Iterable[CallSite]:
@@ -113,9 +170,7 @@ def _affected(colours: Colours, patch: PatchTarget) -> Iterable[CallSite]:
         yield site
 
 
-def _retarget(
-    colours: Colours, draft: Draft, patch: PatchTarget, name: str, through: str | None
-) -> None:
+def _retarget(colours: Colours, draft: Draft, patch: PatchTarget, place: _Place) -> None:
     edits = draft.edits(patch.path)
     file = colours.program.files[patch.path]
     separate = patch.style == "mock.patch.object" or (
@@ -124,15 +179,20 @@ def _retarget(
         and isinstance(patch.node.args[1], ast.Constant)
         and file.span(patch.node.args[1]) == patch.span
     )
-    edits.at("SimpleString", patch.span, _last_name(name, None if separate else through))
-    if separate and through is not None:
-        owner = patch.node.args[0]
-        edits.at(type(owner).__name__, file.span(owner), _attribute(through))
+    edits.at("SimpleString", patch.span, _text(place.name if separate else place.dotted(patch)))
+    owner = patch.node.args[0]
+    if separate and place.through is not None:
+        edits.at(type(owner).__name__, file.span(owner), _attribute(place.through))
+    elif separate and place.module is not None:
+        module = place.module
+        edits.at(type(owner).__name__, file.span(owner), lambda _node: cst.Name(module))
+        edits.add_import(module)
     call_span = file.span(patch.node)
     fake = _fake(patch, separate)
     if fake is not None:
-        edits.at("Call", call_span, _wrapped_fake(fake))
-        edits.add_import("unittest.mock", "AsyncMock")
+        wrapper = _wrapper(patch, fake)
+        edits.at("Call", call_span, _wrapped_fake(fake, wrapper))
+        _import_wrapper(draft, patch, wrapper)
     elif not {"return_value", "side_effect", "new_callable"} & {
         keyword.arg for keyword in patch.node.keywords
     }:
@@ -152,12 +212,9 @@ def _fake(patch: PatchTarget, separate: bool) -> int | str | None:
     return None
 
 
-def _last_name(name: str, through: str | None) -> Edit:
+def _text(text: str) -> Edit:
     def edit(node: cst.SimpleString) -> cst.SimpleString:
-        text = node.raw_value
-        owner = text.rpartition(".")[0]
-        parts = [part for part in (owner, through, name) if part]
-        return node.with_changes(value=f"{node.prefix}{node.quote}{'.'.join(parts)}{node.quote}")
+        return node.with_changes(value=f"{node.prefix}{node.quote}{text}{node.quote}")
 
     return edit
 
@@ -169,7 +226,7 @@ def _attribute(name: str) -> Edit:
     return edit
 
 
-def _wrapped_fake(fake: int | str) -> Edit:
+def _wrapped_fake(fake: int | str, wrapper: str) -> Edit:
     """`setattr(target, fake)` -> `setattr(target, AsyncMock(side_effect=fake))`."""
 
     def edit(call: cst.Call) -> cst.Call:
@@ -177,19 +234,16 @@ def _wrapped_fake(fake: int | str) -> Edit:
         for index, arg in enumerate(args):
             keyword = arg.keyword.value if arg.keyword is not None else None
             if index == fake or (keyword is not None and keyword == fake):
-                mock = cst.Call(
-                    func=cst.Name("AsyncMock"),
-                    args=[
-                        cst.Arg(
-                            keyword=cst.Name("side_effect"),
-                            value=arg.value,
-                            equal=cst.AssignEqual(
-                                cst.SimpleWhitespace(""), cst.SimpleWhitespace("")
-                            ),
-                        )
-                    ],
-                )
-                args[index] = arg.with_changes(value=mock)
+                args[index] = arg.with_changes(value=_wrapped(wrapper, arg.value))
         return call.with_changes(args=args)
 
     return edit
+
+
+def _wrapped(wrapper: str, value: cst.BaseExpression) -> cst.Call:
+    name, _, keyword = wrapper.partition("(")
+    if not keyword:
+        return cst.Call(func=cst.Name(name), args=[cst.Arg(value)])
+    plain = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+    arg = cst.Arg(keyword=cst.Name(keyword), value=value, equal=plain)
+    return cst.Call(func=cst.Name(name), args=[arg])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
-from bridgekit_codemods.rules.query_selection import Selection, Shape, Unrecognised
+from bridgekit_codemods.rules.query_selection import EagerJoins, Selection, Shape, Unrecognised
 from bridgekit_codemods.rules.sqlalchemy_names import is_session
 
 # Methods of Query that Select has with the same meaning, under the name on the right.
@@ -80,16 +80,17 @@ class Reader:
     """Reads the chains of one file."""
 
     def __init__(
-        self, program: Program, source: SourceFile, parents: dict[ast.AST, ast.AST]
+        self,
+        program: Program,
+        source: SourceFile,
+        parents: dict[ast.AST, ast.AST],
+        joins: EagerJoins,
     ) -> None:
         self.program = program
         self.source = source
         self.parents = parents
         self._selects = Selection(program, source, parents)
-        self.joined_eagerly = any(
-            relationship.lazy in ("joined", "False")
-            for relationship in program.relationships.values()
-        )
+        self._joins = joins
 
     def query(self, base: ast.Call) -> Query:
         """The query that starts at `session.query(...)`.
@@ -262,7 +263,11 @@ class Reader:
         has_entity = shape == "entity" or any(
             self._selects.kind(argument) == "entity" for each in bases for argument in each.args
         )
-        repeats = self.joined_eagerly or any(self._may_repeat(link) for link in links)
+        repeats = any(self._may_repeat(link) for link in links) or any(
+            self._joins.of(self.program.resolve(self.source.path, argument))
+            for each in bases
+            for argument in each.args
+        )
         return Query(
             base=base,
             session=self._written(base.func.value),

@@ -146,6 +146,10 @@ def _wrapped(
 ) -> cst.BaseExpression:
     extra = len(callee) + 2 + sum(len(name) + 3 for name in ending)
     before, after = _spaces(call, statement, site, extra)
+    if len(statement.lpar) == 1 and not _own_lines(call):
+        # Parentheses of the statement's own become those of the call.
+        before, after = statement.lpar[0].whitespace_after, statement.rpar[0].whitespace_before
+        statement = statement.with_changes(lpar=[], rpar=[])
     if isinstance(dot.whitespace_before, cst.ParenthesizedWhitespace):
         after = _merged(dot.whitespace_before, after)
     result: cst.BaseExpression = cst.Call(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.program.symbols import Class
 
 Shape = Literal["entity", "column", "row"]
 """One mapped class, one column, or a tuple of either."""
@@ -123,3 +124,40 @@ class Selection:
                 return False
             node = node.func.value
         return False
+
+
+class EagerJoins:
+    """Knows which classes are loaded with a JOIN of their relationships, so that rows repeat."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        known = {r.node for r in program.relationships.values()}
+        owners = {r.cls.qualname for r in program.relationships.values() if _joins(r.node)}
+        self._everywhere = any(
+            isinstance(node, ast.Call) and node not in known and _joins(node)
+            for source in program.files.values()
+            if source.tree is not None
+            for node in ast.walk(source.tree)
+        )
+        """A `backref(..., lazy="joined")` or a wrapper of relationship(): any class may have it."""
+        self._classes = {
+            cls.qualname
+            for cls in program.classes.values()
+            if any(isinstance(base, Class) and base.qualname in owners for base in cls.mro)
+            or any(
+                cls in other.mro for other in program.classes.values() if other.qualname in owners
+            )
+        }
+
+    def of(self, dotted: str | None) -> bool:
+        """Says whether loading the class of that name may repeat its rows."""
+        return dotted in self._program.classes and (self._everywhere or dotted in self._classes)
+
+
+def _joins(call: ast.Call) -> bool:
+    return any(
+        keyword.arg == "lazy"
+        and isinstance(keyword.value, ast.Constant)
+        and keyword.value.value in ("joined", False)
+        for keyword in call.keywords
+    )

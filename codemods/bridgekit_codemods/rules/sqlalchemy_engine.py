@@ -2,7 +2,7 @@
 
 What: `create_engine`, `sessionmaker`, `scoped_session` and `Session` are imported from there,
 annotations included. Nothing else changes: in a thread the objects are SQLAlchemy's own, over the
-asyncio driver of the same database.
+asyncio driver of the same database. Alembic's files keep SQLAlchemy's own.
 
 Why: functions change colour one at a time while all code of a request shares one unit of work, so
 one session object must serve `session.execute` and `await session.aio.execute`.
@@ -45,7 +45,7 @@ class SqlalchemyEngine:
         draft = Draft(program)
         members: list[str] = []
         for source in program.files.values():
-            if source.tree is None:
+            if source.tree is None or _is_migration(source):
                 continue
             moved = move_imports(source, draft.edits(source.path), _move)
             try:
@@ -108,6 +108,22 @@ class SqlalchemyEngine:
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
                     )  # fmt: skip
+
+
+def _is_migration(source: SourceFile) -> bool:
+    """Alembic's environment and its revisions: run by a command line that stays synchronous."""
+    assert source.tree is not None
+    for node in ast.walk(source.tree):
+        match node:
+            case ast.Import(names=aliases) if any(
+                a.name.split(".")[0] == "alembic" for a in aliases
+            ):
+                return True
+            case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] == "alembic":
+                return True
+            case _:
+                pass
+    return False
 
 
 def _drivers(program: Program) -> list[str]:

@@ -35,7 +35,7 @@ from bridgekit_codemods.rules.query_chains import (
     Reader,
     is_query_call,
 )
-from bridgekit_codemods.rules.query_selection import Unrecognised
+from bridgekit_codemods.rules.query_selection import EagerJoins, Unrecognised
 
 # Hooks on Query itself: rewriting would go around them.
 _QUERY_EVENTS = frozenset(
@@ -68,10 +68,11 @@ class SqlalchemyQuery:
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         if any(self._hooks(program)):
             return None
+        joins = EagerJoins(program)
         for source in program.files.values():
             if source.tree is None or source.is_test or self.key(source) in kept:
                 continue
-            read = self._read(program, source)
+            read = self._read(program, source, joins)
             if not read.queries:
                 continue
             draft = Draft(program)
@@ -94,10 +95,11 @@ class SqlalchemyQuery:
     ) -> tuple[Finding, ...]:
         found: list[Finding] = []
         queries = False
+        joins = EagerJoins(program)
         for source in program.files.values():
             if source.tree is None or source.is_test:
                 continue
-            read = self._read(program, source)
+            read = self._read(program, source, joins)
             queries = queries or bool(read.queries)
             found += read.left
             found += self._unknown(program, source)
@@ -105,7 +107,7 @@ class SqlalchemyQuery:
             found += self._hooks(program)
         return tuple(found)
 
-    def _read(self, program: Program, source: SourceFile) -> _Read:
+    def _read(self, program: Program, source: SourceFile, joins: EagerJoins) -> _Read:
         assert source.tree is not None
         read = _Read(source, [], [])
         starts = [
@@ -115,7 +117,7 @@ class SqlalchemyQuery:
         ]
         if not starts:
             return read
-        reader = Reader(program, source, parents_of(source.tree))
+        reader = Reader(program, source, parents_of(source.tree), joins)
         done: set[ast.Call] = set()
         for start in starts:
             if start in done:

@@ -15,6 +15,7 @@ from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.foreign import foreign_loop
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import call_on_loop, portal_loop
+from bridgekit.engine.serving import serving_loop
 from bridgekit.engine.work import current_work
 from bridgekit.errors import LoopThreadError
 
@@ -52,7 +53,7 @@ def run_coroutine(func: Callable[[], Awaitable[T]]) -> T:
     work = current_work()
     if work is not None and work.has_host:
         return cast(T, work.ask(func))
-    loop = foreign_loop()
+    loop = foreign_loop() or serving_loop()
     if loop is not None:
         return cast(T, call_on_loop(loop, func))
     return cast(T, portal_loop().call(func))
@@ -70,7 +71,8 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     """Make an asynchronous function callable from synchronous code.
 
     On a worker thread that a loop started, the coroutine is awaited inside the task that awaits
-    the worker. On any other thread it runs as a task of the process's portal loop. Context
+    the worker. On any other thread it runs as a task of the loop that serves the process, if a
+    server runs one, else of the process's portal loop. Context
     variables cross both ways, exceptions cross unchanged. While the thread waits, it serves the
     synchronous calls of its own chain, so nesting never needs a further thread.
 

@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import contextmanager
 from contextvars import Token
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import click
 import quart
@@ -30,14 +31,17 @@ from quart.globals import _cv_app, _cv_request
 from quart.testing import QuartClient, QuartCliRunner
 from quart.wrappers import Request
 from quart.wrappers.response import IterableBody
+from werkzeug.datastructures import Headers
 
 from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
 from bridgekit.adapters.contexts import ThreadSensitiveContext, calling_thread_context
 from bridgekit.engine.affinity import CURRENT_BINDING, ThreadBinding
 from bridgekit.engine.resources import close_loop_resources
+from bridgekit.engine.serving import start_serving, stop_serving
+from bridgekit.integrations.quart_streaming import hand_over, stream_with_context
 
-__all__ = ["AppGroup", "Quart", "with_appcontext"]
+__all__ = ["AppGroup", "Quart", "stream_with_context", "with_appcontext"]
 
 
 class _RequestContext(RequestContext):
@@ -83,6 +87,13 @@ class _RequestContext(RequestContext):
         if outermost:
             self.let_go_of_thread()
 
+    async def auto_pop(self, exc: BaseException | None) -> None:
+        """As Quart's; a body that is streamed with the context takes over the teardown."""
+        if exc is None and hand_over(self):
+            self.let_go_of_thread()
+        else:
+            await super().auto_pop(exc)
+
     @contextmanager
     def on_its_thread(self) -> Generator[None, None, None]:
         token = CURRENT_BINDING.set(self._binding)
@@ -108,7 +119,7 @@ class _Client(QuartClient):
 
     async def open(self, *args: Any, **kwargs: Any) -> Any:
         await self._tear_down_kept()
-        response = await super().open(*args, **kwargs)
+        response = await super().open(*args, **_with_repeated_fields(kwargs))
         if self.preserve_context:
             self._keep(self.app._preserved_context)
         return response
@@ -143,6 +154,22 @@ class _Client(QuartClient):
             await self._tear_down_kept()
         finally:
             await super().__aexit__(exc_type, exc_value, tb)
+
+
+def _with_repeated_fields(request: dict[str, Any]) -> dict[str, Any]:
+    """A form value that is a list sends its field once for each item, as in Flask's client.
+
+    Quart's would send the text of the list.
+    """
+    form = request.get("form")
+    if not form or request.get("files"):
+        return request
+    if not any(isinstance(value, (list, tuple)) for value in form.values()):
+        return request
+    headers = Headers(request.get("headers") or {})
+    headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+    rest = {key: value for key, value in request.items() if key not in ("form", "headers")}
+    return {**rest, "data": urlencode(form, doseq=True), "headers": headers}
 
 
 class _CliRunner(QuartCliRunner):
@@ -213,11 +240,17 @@ class Quart(quart.Quart):
         """As Quart's; its teardown runs on the thread of the request."""
         return _RequestContext(self, request)
 
+    async def startup(self) -> None:
+        """As Quart's; from now on threads that belong to no loop send their coroutines here."""
+        start_serving()
+        await super().startup()
+
     async def shutdown(self) -> None:
         """As Quart's, then close the clients and engines that belong to the loop."""
         try:
             await super().shutdown()
         finally:
+            stop_serving()
             await close_loop_resources()
 
 
