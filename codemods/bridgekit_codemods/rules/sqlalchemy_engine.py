@@ -94,16 +94,10 @@ class SqlalchemyEngine:
             if source.tree is None:
                 continue
             for node in ast.walk(source.tree):
-                match node:
-                    case ast.Import(names=aliases):
-                        modules = [alias.name for alias in aliases]
-                    case ast.ImportFrom(module=str(module), level=0):
-                        modules = [module]
-                    case _:
-                        continue
+                modules = _imported_modules(node)
                 if any(module.split(".")[0] == "flask_sqlalchemy" for module in modules):
                     yield Finding(
-                        source.path, node.lineno, self.code,
+                        source.path, getattr(node, "lineno", 1), self.code,
                         "Flask-SQLAlchemy makes the engine and its sessions itself",
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
@@ -113,17 +107,21 @@ class SqlalchemyEngine:
 def _is_migration(source: SourceFile) -> bool:
     """Alembic's environment and its revisions: run by a command line that stays synchronous."""
     assert source.tree is not None
-    for node in ast.walk(source.tree):
-        match node:
-            case ast.Import(names=aliases) if any(
-                a.name.split(".")[0] == "alembic" for a in aliases
-            ):
-                return True
-            case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] == "alembic":
-                return True
-            case _:
-                pass
-    return False
+    return any(
+        module.split(".")[0] == "alembic"
+        for node in ast.walk(source.tree)
+        for module in _imported_modules(node)
+    )
+
+
+def _imported_modules(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=aliases):
+            return [alias.name for alias in aliases]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+        case _:
+            return []
 
 
 def _drivers(program: Program) -> list[str]:

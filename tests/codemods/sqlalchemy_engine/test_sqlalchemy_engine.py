@@ -137,6 +137,7 @@ def test_the_drivers_of_the_databases_are_declared(propose) -> None:
         "from requests import Session\n",
         "def create_engine(): ...\n\ncreate_engine()\n",
         "import sqlalchemy as sa\n\nsa.select\n",
+        "from alembic import context\nfrom sqlalchemy import create_engine\n",
     ],
 )
 def test_other_programs_are_not_touched(untouched, found, source: str) -> None:

@@ -229,11 +229,14 @@ CASES = {
 }
 
 
+JOINED = MODELS.replace('order_by="Order.id")', 'order_by="Order.id", lazy="joined")')
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[ModuleType]:
     module = ModuleType("shop_models")
     sys.modules["shop_models"] = module
-    exec(MODELS, module.__dict__)
+    exec(compile(MODELS, "shop_models.py", "exec", dont_inherit=True), module.__dict__)
     yield module
     del sys.modules["shop_models"]
 
@@ -293,3 +296,39 @@ def test_both_forms_give_the_same(rewritten, session: Callable[[], Session], bod
 
     assert ".query(" not in after
     assert outcome(after, session()) == outcome(before, session())
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.LegacyAPIWarning")
+@pytest.mark.parametrize(
+    ("body", "unique"),
+    [
+        ("return session.query(Customer).all()", True),
+        ("return session.query(Order).all()", False),
+        ("return session.query(Customer.id).all()", False),
+    ],
+)
+def test_classes_that_are_loaded_with_a_join(
+    rewritten, monkeypatch: pytest.MonkeyPatch, body: str, unique: bool
+) -> None:
+    module = ModuleType("shop_models")
+    monkeypatch.setitem(sys.modules, "shop_models", module)
+    exec(compile(JOINED, "shop_models.py", "exec", dont_inherit=True), module.__dict__)
+    before = HEADER + indent(body, "    ") + "\n"
+
+    after = rewritten(SqlalchemyQuery(), {"app.py": before, "shop_models.py": JOINED})
+
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    module.Base.metadata.create_all(engine)
+    with Session(engine) as filling:
+        filling.add(
+            module.Customer(
+                id=1,
+                name="Ada",
+                country="DE",
+                orders=[module.Order(total=1), module.Order(total=2)],
+            )
+        )
+        filling.commit()
+    assert outcome(after, Session(engine)) == outcome(before, Session(engine))
+    assert (".unique()" in after) is unique
+    engine.dispose()

@@ -126,6 +126,33 @@ def test_a_chain_in_parentheses_keeps_its_lines_and_comments(rewritten) -> None:
     )
 
 
+def test_parentheses_in_the_middle_of_a_chain(rewritten) -> None:
+    after = rewritten(
+        RULE,
+        program(
+            """\
+            def f(session: Session):
+                return (
+                    session.query(Order)
+                    .filter(Order.total > 0)
+                ).one()
+            """
+        ),
+    )
+
+    assert after.endswith(
+        dedent(
+            """\
+            def f(session: Session):
+                return session.scalars(
+                    select(Order)
+                    .where(Order.total > 0)
+                ).one()
+            """
+        )
+    )
+
+
 def test_a_line_that_gets_too_long_is_broken(rewritten) -> None:
     after = rewritten(
         RULE,
