@@ -121,6 +121,8 @@ class RequestsClient:
                 continue
             for node in ast.walk(source.tree):
                 yield from self._blocking_import(source, node)
+                if isinstance(node, ast.ExceptHandler) and node.type is not None:
+                    yield from self._blocking_handler(program, source, node.type)
             if _imports(source, retry=False):
                 yield from self._lacking(program, source)
         for patch in program.patches:
@@ -155,6 +157,18 @@ class RequestsClient:
                 and module.split(".")[1] not in ("api", "packages")
             ):
                 yield self._lacks(source.path, getattr(node, "lineno", 1), module)
+
+    def _blocking_handler(
+        self, program: Program, source: SourceFile, caught: ast.expr
+    ) -> Iterator[Finding]:
+        """`except urllib3.exceptions...`: errors that httpx never raises."""
+        for node in caught.elts if isinstance(caught, ast.Tuple) else [caught]:
+            dotted = program.resolve(source.path, node) or ""
+            if dotted.startswith(("urllib3.", "requests.packages.urllib3.")):
+                yield self._finding(
+                    source.path, node.lineno, f"{dotted} is never raised by httpx",
+                    "catch requests.exceptions.RequestException or one of its subclasses",
+                )  # fmt: skip
 
     def _lacking(self, program: Program, source: SourceFile) -> Iterator[Finding]:
         assert source.tree is not None

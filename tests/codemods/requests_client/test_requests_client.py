@@ -242,6 +242,39 @@ def test_what_the_shim_lacks_keeps_the_whole_program(
     assert found(RULE, files) == [("a.py", 2, reason)]
 
 
+def test_errors_of_urllib3_that_are_caught_keep_the_whole_program(untouched, found) -> None:
+    source = """\
+        import requests
+        import urllib3.exceptions
+
+        def f():
+            try:
+                return requests.get("u")
+            except (ValueError, urllib3.exceptions.ProtocolError):
+                return None
+        """
+
+    untouched(RULE, source)
+    ((_path, line, reason),) = found(RULE, source)
+    assert (line, reason) == (7, "urllib3.exceptions.ProtocolError is never raised by httpx")
+
+
+def test_a_patched_name_that_the_shim_lacks_keeps_the_whole_program(untouched, found) -> None:
+    source = """\
+        import requests
+        from unittest import mock
+
+        def test_it():
+            with mock.patch("requests.utils.default_user_agent"):
+                requests.get("u")
+        """
+
+    untouched(RULE, source)
+    ((_path, line, reason),) = found(RULE, source)
+    assert line == 5
+    assert reason.startswith("the test replaces requests.utils.default_user_agent")
+
+
 def test_a_step_that_was_kept_back_is_not_proposed_again(propose) -> None:
     assert propose(RULE, "import requests\n", kept=frozenset({RULE.key})) is None
 
