@@ -25,6 +25,9 @@ from typing import Protocol
 
 PLUGIN = "bridgekit.testing.guard"
 REPORT_VARIABLE = "BRIDGEKIT_GUARD_REPORT"
+_UNSET_LOOP_SCOPE = (
+    '-W "ignore:The configuration option:pytest.PytestDeprecationWarning"'  # of pytest-asyncio
+)
 _TERMINATION_GRACE = 5.0
 _TAIL_LINES = 60
 
@@ -161,6 +164,9 @@ class CommandGuard:
         plugins = self._environment.get("PYTEST_PLUGINS", "")
         if PLUGIN not in plugins.split(","):
             self._environment["PYTEST_PLUGINS"] = ",".join(filter(None, [plugins, PLUGIN]))
+        # A plugin that the program does not use yet must not turn its strict warnings red.
+        options = self._environment.get("PYTEST_ADDOPTS", "")
+        self._environment["PYTEST_ADDOPTS"] = f"{options} {_UNSET_LOOP_SCOPE}".strip()
         self._report = self._logs / "passed.json"
         self._environment[REPORT_VARIABLE] = str(self._report.absolute())
 

@@ -28,7 +28,7 @@ from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.body import Unconvertible
 from bridgekit_codemods.rules.moves import move_imports
 from bridgekit_codemods.rules.quart_names import is_extension, is_flask, moved_name
-from bridgekit_codemods.rules.quart_tests import convert_tests
+from bridgekit_codemods.rules.quart_tests import ClientUses, convert_tests
 from bridgekit_codemods.rules.test_settings import asynchronous_tests
 
 _RESPONSES = ("flask.Response", "flask.wrappers.Response", "quart.Response")
@@ -179,6 +179,7 @@ class _AppRewriter:
         self.program = colours.program
         self.draft = draft
         self.bridges: list[str] = []
+        self.contexts = ClientUses(colours).contexts
 
     def convert(self, function: Function) -> None:
         if function in self.colours.facades:
@@ -207,6 +208,9 @@ class _AppRewriter:
                     edits.at("Call", site.span, nodes.wrapped_callee("async_to_sync"))
                     edits.add_import("bridgekit", "async_to_sync")
                     self.bridges.append(f"async_to_sync: {site.name} in {function.qualname}")
+        if function.is_async:
+            for statement in self.contexts(function):
+                edits.at("With", file.span(statement), nodes.asynchronous)
         for attribute in self.colours.request_awaitables(function):
             if function.is_async:
                 edits.at("Attribute", file.span(attribute), nodes.awaited)

@@ -46,7 +46,7 @@ def convert_tests(
     Raises:
         Unconvertible: some test uses the client in a way that has no form under Quart.
     """
-    uses = _Uses(colours)
+    uses = ClientUses(colours)
     flipped = uses.functions()
     return flipped, convert_functions(colours, obstacles, draft, flipped, uses.edit)
 
@@ -124,7 +124,7 @@ class _TestBodies(BodyRewriter):
         return super()._library_call(function, site)
 
 
-class _Uses:
+class ClientUses:
     """What a test does with Flask's client, contexts and responses."""
 
     def __init__(self, colours: Colours) -> None:
@@ -149,7 +149,7 @@ class _Uses:
         return frozenset(found)
 
     def _uses_client(self, function: Function) -> bool:
-        return any(self._client_calls(function)) or any(self._contexts(function))
+        return any(self._client_calls(function)) or any(self.contexts(function))
 
     def _client_calls(self, function: Function) -> Iterable[ast.Call]:
         for node in self.colours.own_nodes(function):
@@ -161,7 +161,8 @@ class _Uses:
             ):
                 yield node
 
-    def _contexts(self, function: Function) -> Iterable[ast.With]:
+    def contexts(self, function: Function) -> Iterable[ast.With]:
+        """The `with` statements of the function over what Quart enters asynchronously."""
         for node in self.colours.own_nodes(function):
             if isinstance(node, ast.With) and any(
                 self._is_context(function, item.context_expr) for item in node.items
@@ -190,7 +191,7 @@ class _Uses:
         for call in self._client_calls(function):
             self._arguments(draft, function, call)
             edits.at("Call", file.span(call), nodes.awaited)
-        for statement in self._contexts(function):
+        for statement in self.contexts(function):
             if not all(self._is_context(function, i.context_expr) for i in statement.items):
                 raise _stuck(function, statement, "one `with` holds contexts of both kinds")
             edits.at("With", file.span(statement), nodes.asynchronous)

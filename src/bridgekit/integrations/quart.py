@@ -20,6 +20,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
+from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -106,6 +107,37 @@ class _RequestContext(RequestContext):
         if self._let_go is not None:
             self._let_go()
             self._let_go = None
+
+
+class _AppContext(AppContext):
+    """An application context of both colours: ``async with`` as Quart's, ``with`` as Flask's.
+
+    Synchronous code that runs in a thread (a background job, a command, a test) keeps the form it
+    had. Its teardown functions run on that thread where they are synchronous.
+    """
+
+    _sync_tokens: list[Token[AppContext]]
+
+    def __enter__(self) -> _AppContext:
+        """Enter it on a thread that runs no loop.
+
+        :raises LoopThreadError: on a loop's thread; use ``async with`` there.
+        """
+        refuse_on_loop_thread(self.push, "with app.app_context()")
+        self.__dict__.setdefault("_sync_tokens", []).append(_cv_app.set(self))
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if len(self._sync_tokens) == 1:
+                async_to_sync(self.app.do_teardown_appcontext)(exc)
+        finally:
+            _cv_app.reset(self._sync_tokens.pop())
 
 
 class _Client(QuartClient):
@@ -235,6 +267,10 @@ class Quart(quart.Quart):
         task = asyncio.get_running_loop().create_task(run())
         self.background_tasks.add(task)
         task.add_done_callback(self.background_tasks.discard)
+
+    def app_context(self) -> AppContext:
+        """An application context for ``async with``, or for ``with`` in synchronous code."""
+        return _AppContext(self)
 
     def request_context(self, request: Request) -> RequestContext:
         """As Quart's; its teardown runs on the thread of the request."""

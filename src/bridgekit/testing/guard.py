@@ -165,7 +165,14 @@ class Guard:
         """Set what exists now aside, so that a collection after each test is cheap."""
         gc.collect()
         gc.freeze()
-        self._undo.append(gc.unfreeze)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Undo the freeze before other plugins sum up: `gc.get_referrers` is blind to it."""
+        try:
+            return (yield)
+        finally:
+            gc.unfreeze()
 
     def pytest_enter_pdb(self) -> None:
         if self._watch is not None:
