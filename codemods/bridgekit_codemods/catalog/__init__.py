@@ -140,6 +140,11 @@ def _lineage(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def root_class(name: str) -> str:
+    """The most basic library class that the library class is known to derive from, or itself."""
+    return _lineage(canonical(name))[-1]
+
+
 def _inherited(table: dict[str, str], dotted: str) -> str | None:
     found = table.get(dotted)
     if found is not None:

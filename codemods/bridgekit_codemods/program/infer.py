@@ -360,10 +360,11 @@ class Inference:
         return None
 
     def items_of(self, dotted: str) -> str:
-        """The key of a library object's items; the same for `current_app` and for the app."""
+        """The key of a library object's items; the same for `current_app`, for the app, and for an
+        app of a class derived from the library's."""
         owner, _, name = dotted.rpartition(".")
-        kind = catalog.object_type(owner)
-        return f"items:{kind}.{name}" if kind is not None else f"items:{dotted}"
+        kind = catalog.object_type(owner) or owner
+        return f"items:{catalog.root_class(kind)}.{name}"
 
     def constant(self, node: ast.Constant) -> Types:
         return frozenset({NONE if node.value is None else TypeRef(type(node.value).__name__)})
