@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from bridgekit_codemods.editing import nodes
+from bridgekit_codemods.editing import Edit, nodes
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.steps import Finding
@@ -249,11 +249,15 @@ class ClientUses:
         if data is None:
             return
         if isinstance(data, ast.Dict):
-            files = [value for value in data.values if isinstance(value, ast.Tuple)]
+            files = {
+                index
+                for index, value in enumerate(data.values)
+                if {ref.name for ref in self.program.type_of(function.path, value)} == {"tuple"}
+            }
             if not files:
                 edits.at("Call", span, nodes.renamed_keyword("data", "form"))
             else:
-                edits.at("Call", span, _form_and_files)
+                edits.at("Call", span, _form_and_files(files))
                 edits.add_import("werkzeug.datastructures", "FileStorage")
             return
         types = {ref.name for ref in self.program.type_of(function.path, data)}
@@ -323,38 +327,42 @@ def _content_type_header(call: cst.Call) -> cst.Call:
     return call.with_changes(args=args)
 
 
-def _form_and_files(call: cst.Call) -> cst.Call:
-    """`data={"a": 1, "f": (stream, name)}` -> `form={"a": 1}, files={"f": FileStorage(...)}`."""
-    args: list[cst.Arg] = []
-    for arg in call.args:
-        named_data = arg.keyword is not None and arg.keyword.value == "data"
-        if not named_data or not isinstance(arg.value, cst.Dict):
-            args.append(arg)
-            continue
-        form: list[cst.BaseDictElement] = []
-        files: list[cst.BaseDictElement] = []
-        for element in arg.value.elements:
-            if isinstance(element, cst.DictElement) and isinstance(element.value, cst.Tuple):
-                files.append(element.with_changes(value=_storage(element.value)))
-            else:
-                form.append(element)
-        for name, elements in (("form", form), ("files", files)):
-            if elements:
-                last = elements[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                closed = [*elements[:-1], last]
-                args.append(
-                    arg.with_changes(
-                        keyword=cst.Name(name),
-                        value=arg.value.with_changes(elements=closed),
-                        comma=nodes.COMMA,
-                    )
-                )
-    if args:
-        args[-1] = args[-1].with_changes(comma=call.args[-1].comma)
-    return call.with_changes(args=args)
+def _form_and_files(places: set[int]) -> Edit:
+    """`data={"a": 1, "f": (stream, name)}` -> `form={"a": 1}, files={"f": FileStorage(...)}`.
+
+    `places` are the positions of the files in the mapping.
+    """
+
+    def edit(call: cst.Call) -> cst.Call:
+        args: list[cst.Arg] = []
+        for arg in call.args:
+            named_data = arg.keyword is not None and arg.keyword.value == "data"
+            if not named_data or not isinstance(arg.value, cst.Dict):
+                args.append(arg)
+                continue
+            form: list[cst.BaseDictElement] = []
+            files: list[cst.BaseDictElement] = []
+            for place, element in enumerate(arg.value.elements):
+                if place in places:
+                    files.append(element.with_changes(value=_storage(element.value)))
+                else:
+                    form.append(element)
+            for name, elements in (("form", form), ("files", files)):
+                if elements:
+                    last = elements[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+                    mapping = arg.value.with_changes(elements=[*elements[:-1], last])
+                    keyword = cst.Name(name)
+                    args.append(arg.with_changes(keyword=keyword, value=mapping, comma=nodes.COMMA))
+        if args:
+            args[-1] = args[-1].with_changes(comma=call.args[-1].comma)
+        return call.with_changes(args=args)
+
+    return edit
 
 
-def _storage(value: cst.Tuple) -> cst.Call:
+def _storage(value: cst.BaseExpression) -> cst.Call:
+    if not isinstance(value, cst.Tuple):
+        return cst.Call(func=cst.Name("FileStorage"), args=[cst.Arg(value, star="*")])
     names = ("stream", "filename", "content_type")
     parts = [
         cst.Arg(

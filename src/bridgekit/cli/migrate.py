@@ -10,10 +10,15 @@ import typer
 
 from bridgekit.cli.plan import show
 from bridgekit.cli.target import (
+    Choices,
     Client,
     ClientOption,
+    Framework,
+    Granularity,
+    GranularityOption,
     PathArgument,
     Target,
+    TargetOption,
     explained,
     fail,
     open_target,
@@ -44,17 +49,20 @@ def command(
         bool, typer.Option("--retry", help="Try again the steps that were kept back.")
     ] = False,
     client: ClientOption = Client.httpx,
+    framework: TargetOption = Framework.quart,
+    granularity: GranularityOption = Granularity.module,
 ) -> None:
     """Walk the program to async, step by step, with its tests green after every step."""
+    choices = Choices(client, framework, granularity)
     with explained():
         if not write:
-            show(path, client, until, diff=True, as_json=False)
+            show(path, choices, until, diff=True, as_json=False)
         target = open_target(path)
         words = _guard_command(guard, target)
         signal.signal(signal.SIGTERM, _terminate)
         with open_session(target.root) as session, progress(Printer()) as observer:
             tests = CommandGuard(words, target.root, session.state / "logs", guard_timeout)
-            runner = Runner(session, planner_for(client), tests, read_sources, observer)
+            runner = Runner(session, planner_for(choices), tests, read_sources, observer)
             outcome = runner.run(until, retry)
     printer = Printer()
     printer.print(lines.kept(entry) for entry in outcome.kept)

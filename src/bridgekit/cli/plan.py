@@ -7,10 +7,15 @@ from typing import Annotated
 import typer
 
 from bridgekit.cli.target import (
+    Choices,
     Client,
     ClientOption,
+    Framework,
+    Granularity,
+    GranularityOption,
     JsonOption,
     PathArgument,
+    TargetOption,
     explained,
     open_target,
     planner_for,
@@ -24,20 +29,24 @@ from bridgekit_codemods.reports.terminal import Printer
 def command(
     path: PathArgument,
     client: ClientOption = Client.httpx,
+    framework: TargetOption = Framework.quart,
+    granularity: GranularityOption = Granularity.module,
     until: Annotated[str | None, typer.Option(help="Last step to show: number or key.")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show the difference of each step.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step to come, in order.  Nothing is written."""
     with explained():
-        show(path, client, until, diff, as_json)
+        show(path, Choices(client, framework, granularity), until, diff, as_json)
 
 
-def show(path: PathArgument, client: Client, until: str | None, diff: bool, as_json: bool) -> None:
+def show(
+    path: PathArgument, choices: Choices, until: str | None, diff: bool, as_json: bool
+) -> None:
     """Print the plan; ends the command with its exit code."""
     target = open_target(path)
     history = history_of(target.root)
-    planner = planner_for(client)
+    planner = planner_for(choices)
     printer = Printer()
     steps: list[PlannedStep] = []
     kept = history.kept_keys

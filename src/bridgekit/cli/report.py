@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bridgekit.cli.target import (
+    Choices,
     Client,
     ClientOption,
     JsonOption,
@@ -25,7 +26,7 @@ def command(
     with explained():
         target = open_target(path)
         history = history_of(target.root)
-        findings = planner_for(client).findings(target.sources, history.kept_keys)
+        findings = planner_for(Choices(client)).findings(target.sources, history.kept_keys)
     if as_json:
         print(machine.dump(machine.report(history, findings, target.problems)))
     else:

@@ -38,10 +38,45 @@ class Client(enum.StrEnum):
     httpx2 = "httpx2"
 
 
+class Granularity(enum.StrEnum):
+    """How much one step changes."""
+
+    function = "function"
+    module = "module"
+    layer = "layer"
+
+
+class Framework(enum.StrEnum):
+    """Where the walk ends."""
+
+    quart = "quart"
+    flask = "flask"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose of the walk itself."""
+
+    client: Client = Client.httpx
+    target: Framework = Framework.quart
+    granularity: Granularity = Granularity.module
+
+
 PathArgument = Annotated[
     Path, typer.Argument(metavar="PATH", help="Root of the program.", show_default=False)
 ]
 ClientOption = Annotated[Client, typer.Option("--client", help="HTTP library to migrate to.")]
+TargetOption = Annotated[
+    Framework, typer.Option("--target", help="Framework at which to end; flask keeps Flask.")
+]
+GranularityOption = Annotated[
+    Granularity,
+    typer.Option(
+        "--granularity",
+        help="What one step makes async: a function, those of a module "
+        "that are ready, or a whole layer of the call graph.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -78,11 +113,15 @@ def existing(path: Path) -> Path:
     return path.resolve()
 
 
-def planner_for(client: Client) -> Planner:
+def planner_for(choices: Choices) -> Planner:
     """Assemble the planner, which is dear to import, only when a command needs it."""
     from bridgekit_codemods.planning.planner import build_planner
 
-    planner: Planner = build_planner(client=client.value, target="quart")
+    planner: Planner = build_planner(
+        client=choices.client.value,
+        target=choices.target.value,
+        granularity=choices.granularity.value,
+    )
     return planner
 
 
