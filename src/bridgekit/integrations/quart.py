@@ -40,7 +40,13 @@ from bridgekit.adapters.contexts import ThreadSensitiveContext, calling_thread_c
 from bridgekit.engine.affinity import CURRENT_BINDING, ThreadBinding
 from bridgekit.engine.resources import close_loop_resources
 from bridgekit.engine.serving import start_serving, stop_serving
-from bridgekit.integrations.quart_streaming import hand_over, stream_with_context
+from bridgekit.integrations.quart_streaming import (
+    StreamedBody,
+    close_bodies,
+    hand_over,
+    keep_open,
+    stream_with_context,
+)
 
 __all__ = ["AppGroup", "Quart", "stream_with_context", "with_appcontext"]
 
@@ -90,7 +96,8 @@ class _RequestContext(RequestContext):
 
     async def auto_pop(self, exc: BaseException | None) -> None:
         """As Quart's; a body that is streamed with the context takes over the teardown."""
-        if exc is None and hand_over(self):
+        preserved = self.request.scope.get("_quart._preserve_context", False)
+        if exc is None and not preserved and hand_over(self):
             self.let_go_of_thread()
         else:
             await super().auto_pop(exc)
@@ -251,7 +258,20 @@ class Quart(quart.Quart):
             await super().asgi_app(scope, receive, send)
             return
         async with ThreadSensitiveContext():
-            await super().asgi_app(scope, receive, send)
+            keep_open(scope)
+            try:
+                await super().asgi_app(scope, receive, send)
+            finally:
+                await close_bodies(scope)
+
+    async def make_response(self, result: Any) -> Any:
+        """As Quart's; a view may return what `stream_with_context` gave it."""
+        match result:
+            case StreamedBody():
+                result = self.response_class(cast(Any, result))
+            case (StreamedBody() as body, *rest):
+                result = (self.response_class(cast(Any, body)), *rest)
+        return await super().make_response(result)
 
     def add_background_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As Quart's; synchronous code of the task has a thread of its own, as a request has."""
