@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridgekit_codemods.catalog.effect import Library, each, members
 
 _ORM, _AIO = "sqlalchemy.orm", "sqlalchemy.ext.asyncio"
+_TWO = "bridgekit.integrations.sqlalchemy"  # one session of both colours
 _SESSION, _ASESSION = f"{_ORM}.Session", f"{_AIO}.AsyncSession"
 _QUERY = f"{_ORM}.Query"
 _FLASK_QUERY = "flask_sqlalchemy.query.Query"
@@ -76,6 +77,12 @@ LIBRARY = Library(
         f"{_AIO}.engine": _AIO,
     },
     bases={
+        f"{_TWO}.Session": (_SESSION,),
+        f"{_TWO}.sessionmaker": (f"{_ORM}.sessionmaker",),
+        f"{_TWO}.scoped_session": (f"{_TWO}.Session",),
+        f"{_TWO}.Engine": (_ENGINE,),
+        f"{_TWO}.AsyncSession": (_ASESSION,),
+        f"{_TWO}.AsyncEngine": (_AENGINE,),
         f"{_ORM}.scoped_session": (_SESSION,),
         f"{_AIO}.async_scoped_session": (_ASESSION,),
         f"{_ORM}.AppenderQuery": (_QUERY,),
@@ -85,6 +92,13 @@ LIBRARY = Library(
         "sqlalchemy.ChunkedIteratorResult": (_RESULT,),
     },
     returns={
+        f"{_TWO}.create_engine": f"{_TWO}.Engine",
+        f"{_TWO}.create_async_engine": _AENGINE,
+        f"{_TWO}.sessionmaker": f"{_TWO}.sessionmaker",
+        f"{_TWO}.sessionmaker.__call__": f"{_TWO}.Session",
+        f"{_TWO}.sessionmaker.begin": f"contextlib.ContextManager[{_TWO}.Session]",
+        f"{_TWO}.scoped_session": f"{_TWO}.scoped_session",
+        f"{_TWO}.scoped_session.__call__": f"{_TWO}.Session",
         "sqlalchemy.create_engine": _ENGINE,
         f"{_AIO}.create_async_engine": _AENGINE,
         f"{_ORM}.sessionmaker": f"{_ORM}.sessionmaker[{_SESSION}]",
@@ -157,6 +171,8 @@ LIBRARY = Library(
         **each("sqlalchemy", "text", "sqlalchemy.TextClause"),
     },
     attributes={
+        f"{_TWO}.Session.aio": _ASESSION,
+        f"{_TWO}.Engine.aio": _AENGINE,
         f"{_ASESSION}.sync_session": _SESSION,
         f"{_AENGINE}.sync_engine": _ENGINE,
         f"{_RESULT}.rowcount": "int",
