@@ -15,6 +15,11 @@ from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.survey import Survey
 
 
+def short(key: str, width: int = 60) -> str:
+    """A step's key as shown to people; those of large steps name every member."""
+    return key if len(key) <= width else f"{key[: width - 3]}..."
+
+
 def survey(result: Survey) -> Iterator[str]:
     """Counts, what blocks, where calls come from, and what stands in the way."""
     yield f"{_count(result.files, 'file')}, {_count(result.functions, 'function')}"
@@ -85,12 +90,12 @@ def status(history: History) -> Iterator[str]:
 
 def applied(number: int, entry: Applied) -> str:
     commit = (entry.commit or "")[:10] if _is_hash(entry.commit) else entry.commit
-    return f"{number:>3}  done  {commit or '-'}  {entry.step.title}  [{entry.step.key}]"
+    return f"{number:>3}  done  {commit or '-'}  {entry.step.title}  [{short(entry.step.key)}]"
 
 
 def kept(entry: Kept) -> str:
     log = f"  (output: {entry.log})" if entry.log else ""
-    return f"  -  kept  {entry.title}  [{entry.key}]  {entry.cause}: {reason(entry)}{log}"
+    return f"  -  kept  {entry.title}  [{short(entry.key)}]  {entry.cause}: {reason(entry)}{log}"
 
 
 def reason(entry: Kept) -> str:

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from bridgekit_codemods.reports.lines import short
+
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _WORD_STYLES = (
     ("done", "green"),
@@ -62,7 +64,7 @@ class PlainProgress:
         self._printer.line(f"note: {message}")
 
     def started(self, number: int, title: str, key: str) -> None:
-        self._printer.line(f"step {number}: {title}  [{key}]" if key else title)
+        self._printer.line(f"step {number}: {title}  [{short(key)}]" if key else title)
 
     def state(self, state: str) -> None:
         pass
