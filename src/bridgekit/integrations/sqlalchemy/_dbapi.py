@@ -49,6 +49,8 @@ def _twin(base: type[Any]) -> type[Any]:
         if isinstance(member, property):
             if member.fset is not None:
                 namespace[name] = property(member.fget, _assigning(member.fset), member.fdel)
+        elif name == "close" and not server_side:
+            namespace[name] = _closing_cursor(member)
         elif name == "cursor":
             namespace[name] = _making_cursor(member)
         elif inspect.isfunction(member) and not inspect.iscoroutinefunction(member):
@@ -85,6 +87,18 @@ def _making_cursor(method: Callable[..., Any]) -> Callable[..., Any]:
         return two_coloured(make(self, *args, **kwargs))
 
     return cursor
+
+
+def _closing_cursor(method: Callable[..., Any]) -> Callable[..., Any]:
+    close = _waiting(method)
+
+    @wraps(method)
+    def call(self: Any) -> None:
+        # SQLAlchemy's asyncio faces close the driver's cursor and hand out the rows, whose end then
+        # closes this object on the loop. It waits for nothing there.
+        (method if on_loop() else close)(self)
+
+    return call
 
 
 def _entering(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
