@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 
+from . import _sqlite
 from ._bridging import SyncCallOnLoopError, blocks_loop, drive, on_loop, run_on_loop
 
 #: Called by the garbage collector too, where nothing may wait: these close by force
@@ -62,6 +63,11 @@ def _twin(base: type[Any]) -> type[Any]:
         namespace["_aenter_cursor"] = _entering(base._aenter_cursor)
     if issubclass(base, AsyncAdapt_aiosqlite_connection):
         namespace["__getattr__"] = _sqlite_attribute
+        # A class of its own, so that statements are executed and fetched in one trip.
+        namespace["_cursor_cls"] = _sqlite.Cursor
+        namespace["cursor"] = _sqlite_cursor(namespace["cursor"])
+        for name in ("commit", "rollback"):
+            namespace[name] = _ending(namespace[name])
     if getattr(base, "server_side", False):
         namespace["__iter__"] = _rows_of
     return type(base.__name__, (base,), namespace)
@@ -127,6 +133,25 @@ def _assigning(setter: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]
             setter(self, value)
 
     return assign
+
+
+def _sqlite_cursor(cursor: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(cursor)
+    def make(self: Any, server_side: bool = False) -> Any:
+        return cursor(self, server_side=True) if server_side else _sqlite.Cursor(self)
+
+    return make
+
+
+def _ending(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    @wraps(method)
+    def end(self: Any) -> None:
+        if blocks_loop():
+            raise SyncCallOnLoopError(f"{type(self).__name__}.{method.__name__}()")
+        if not _sqlite.nothing_to_end(self):
+            method(self)
+
+    return end
 
 
 def _sqlite_attribute(connection: Any, name: str) -> Any:

@@ -35,12 +35,13 @@ from sqlalchemy.util.queue import Empty, Full, QueueCommon
 from bridgekit.engine.resources import on_loop_close
 
 from ._bridging import drive, on_loop, refuse_on_loop
+from ._collected import LOOP, Returns
 from ._dbapi import two_coloured
 
 T = TypeVar("T")
 
-#: Where a pool's record keeps a weak reference to the loop that opened its connection.
-_LOOP = "bridgekit_loop"
+#: How long a thread or task waits for a shared connection to come back from the collector.
+_RETURN_SECONDS = 5.0
 
 
 class SharedQueue(QueueCommon[T], Generic[T]):
@@ -188,6 +189,7 @@ class TwoColourPool(Pool):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._returns = Returns()
         event.listen(self, "connect", _adopt, insert=True)
         # SQLAlchemy guards the first connection's set-up by an asyncio lock where the dialect
         # is an asyncio one, and a thread cannot take that.
@@ -198,9 +200,16 @@ class TwoColourPool(Pool):
     def connect(self) -> PoolProxiedConnection:
         if on_loop():
             refuse_on_loop("taking a connection from the pool")
-            return super().connect()
-        # In a greenlet, for the dialect's own connect hooks that call await_() themselves.
-        return drive(super().connect)
+            connection = super().connect()
+        else:
+            # In a greenlet, for the dialect's own connect hooks that call await_() themselves.
+            connection = drive(super().connect)
+        self._returns.watch(connection, self)
+        return connection
+
+    def dispose(self) -> None:
+        self._returns.pool_is_disposed = True
+        super().dispose()
 
 
 class TwoColourQueuePool(TwoColourPool, AsyncAdaptedQueuePool):
@@ -215,7 +224,7 @@ class TwoColourQueuePool(TwoColourPool, AsyncAdaptedQueuePool):
 
     def _create_connection(self) -> ConnectionPoolEntry:
         record = super()._create_connection()
-        loop = record.info[_LOOP]()
+        loop = record.info[LOOP]()
         if loop not in self._closing_with:
             await_only(self._close_with_loop())
             self._closing_with.add(loop)
@@ -233,7 +242,7 @@ class TwoColourQueuePool(TwoColourPool, AsyncAdaptedQueuePool):
         except Empty:
             pass
         for record in idle:
-            opened_on = record.info.get(_LOOP)
+            opened_on = record.info.get(LOOP)
             try:
                 if opened_on is not None and opened_on() is loop:
                     # The record opens another connection when it is next taken.
@@ -259,6 +268,9 @@ class TwoColourStaticPool(TwoColourPool, StaticPool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         if "connection" in self.__dict__:
+            # Everybody has the same connection: its last user's transaction has to be over.
+            for returned in self._returns.pending():
+                await_only(_wait_for(returned))
             return super()._do_get()
         with self._creation:
             return super()._do_get()
@@ -303,7 +315,11 @@ def _adopt(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         # connection of a memory database serves every loop.
         dbapi_connection._execute_mutex = SharedLock()
     two_coloured(dbapi_connection)
-    record.info[_LOOP] = await_only(_running_loop())
+    record.info[LOOP] = await_only(_running_loop())
+
+
+async def _wait_for(returned: Future[None]) -> None:
+    await asyncio.wait([asyncio.wrap_future(returned)], timeout=_RETURN_SECONDS)
 
 
 async def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop]:
