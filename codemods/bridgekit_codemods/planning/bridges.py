@@ -11,11 +11,6 @@ TWIN_SUFFIX = "_async"
 _INTO_THREAD = ("to_thread.run_sync", "sync_to_async", "asyncio.to_thread")
 
 
-def parents_of(tree: ast.Module) -> dict[ast.AST, ast.AST]:
-    """Maps each node of the tree to the node around it."""
-    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-
-
 def is_thread_bridge(dotted: str | None) -> bool:
     """Says whether `dotted` runs the function it is given in a worker thread."""
     return dotted is not None and dotted.endswith(_INTO_THREAD)

@@ -19,7 +19,7 @@ from functools import cached_property
 
 from bridgekit_codemods.catalog import blocking
 from bridgekit_codemods.catalog.replacements import replacement
-from bridgekit_codemods.planning.bridges import is_thread_bridge, parents_of, twin_of
+from bridgekit_codemods.planning.bridges import is_thread_bridge, twin_of
 from bridgekit_codemods.planning.frameworks import (
     REQUEST_AWAITABLES,
     entries,
@@ -45,11 +45,13 @@ class LazyLoad:
 
 
 class Colours:
-    """Colours of one program. Pure function of the program; nothing is ever written."""
+    """Colours of one program. Pure function of the program; nothing is ever written.
+
+    Whoever needs them asks for `program.derived(Colours)`, which all rules share.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._parents: dict[str, dict[ast.AST, ast.AST]] = {}
         self.facades: dict[Function, Function] = {}
         for function in program.functions.values():
             twin = twin_of(program, function)
@@ -60,10 +62,7 @@ class Colours:
 
     def parents(self, path: str) -> dict[ast.AST, ast.AST]:
         """The parent of each node of that file."""
-        if path not in self._parents:
-            tree = self.program.files[path].tree
-            self._parents[path] = parents_of(tree) if tree is not None else {}
-        return self._parents[path]
+        return self.program.files[path].parents
 
     def native(self, function: Function) -> bool:
         """Says whether an async caller can await the function (itself or its twin)."""
@@ -201,8 +200,7 @@ class Colours:
         if site.awaited:
             return False
         return any(
-            ((found := replacement(dotted)) is not None
-            and found.style != "open")
+            ((found := replacement(dotted)) is not None and found.style != "open")
             or is_framework_coroutine(dotted)
             for dotted in site.externals
         )

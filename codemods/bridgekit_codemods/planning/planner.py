@@ -7,13 +7,14 @@ was interrupted is resumed by asking again, and a finished program has no next s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
+from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
 from bridgekit_codemods.rules.base import Granularity, Options
@@ -21,13 +22,21 @@ from bridgekit_codemods.rules.base import Granularity, Options
 
 @dataclass(frozen=True)
 class RulePlanner:
-    """A planner that takes the first step which any of the rules, in their order, proposes."""
+    """A planner that takes the first step which any of the rules, in their order, proposes.
+
+    It keeps the latest program, so one instance serves one thread.
+    """
 
     options: Options
+    _programs: Programs = field(default_factory=Programs, repr=False, compare=False)
+
+    def program(self, sources: Mapping[str, bytes]) -> Program:
+        """The program of these sources: the same object as long as they stay the same."""
+        return self._programs.load(sources)
 
     def next_step(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Step | None:
         """The next step, or None when nothing is left that can be done."""
-        program = Program.load(sources)
+        program = self.program(sources)
         for rule in RULES:
             step = rule.propose(program, self.options, kept)
             if step is not None and step.changes:
@@ -36,7 +45,7 @@ class RulePlanner:
 
     def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What the rules leave alone in the program as it is now, sorted by place."""
-        program = Program.load(sources)
+        program = self.program(sources)
         found = {
             finding for rule in RULES for finding in rule.findings(program, self.options, kept)
         }
@@ -44,7 +53,7 @@ class RulePlanner:
 
     def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
         """Messages of the static check after the step; none if it is fine."""
-        return verify_program(Program.load(sources_after), frozenset(step.members))
+        return verify_program(self.program(sources_after), frozenset(step.members))
 
 
 def build_planner(
@@ -59,8 +68,9 @@ def build_planner(
 
 def build_survey(sources: Mapping[str, bytes]) -> Survey:
     """What the program is made of: colours, blocking leaves, entry points, findings."""
-    program = Program.load(sources)
-    colours = Colours(program)
+    planner = build_planner()
+    program = planner.program(sources)
+    colours = program.derived(Colours)
     counts = dict.fromkeys(("pure", "blocking", "native"), 0)
     leaves: list[Leaf] = []
     for function in program.functions.values():
@@ -92,5 +102,5 @@ def build_survey(sources: Mapping[str, bytes]) -> Survey:
         colours=counts,
         leaves=tuple(sorted(leaves, key=lambda leaf: (leaf.path, leaf.line))),
         entry_points=tuple(sorted(points, key=lambda point: (point.path, point.line))),
-        findings=build_planner().findings(sources, frozenset()),
+        findings=planner.findings(sources, frozenset()),
     )

@@ -26,7 +26,7 @@ _CONSUMERS = (
 
 def lost_coroutines(program: Program) -> Iterator[str]:
     """Calls of the program's own async functions that nobody awaits."""
-    colours = Colours(program)
+    colours = program.derived(Colours)
     for site in program.calls:
         if site.kind != "call" or site.awaited or not _all_async(site):
             continue
@@ -54,7 +54,7 @@ def _all_async(site: CallSite) -> bool:
 
 def blocked_loops(program: Program) -> Iterator[str]:
     """Calls from an async function to a blocking one that go over no bridge. Tests are left out."""
-    colours = Colours(program)
+    colours = program.derived(Colours)
     for function in program.functions.values():
         if not function.is_async or program.files[function.path].is_test:
             continue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
 from bridgekit_codemods.program.facts import Facts
@@ -20,13 +21,14 @@ from bridgekit_codemods.program.sites import Sites
 from bridgekit_codemods.program.source import (
     SourceFile,
     SyntaxProblem,
-    load_file,
     module_name,
 )
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relationship
 from bridgekit_codemods.program.types import TypeRef
 
 _ROUNDS = 4
+Parse = Callable[[str, bytes, str], SourceFile]
+"""Path, bytes and module name to the parsed file."""
 _STATIC = frozenset({"builtins.staticmethod", "abc.abstractstaticmethod"})
 _CLASS = frozenset({"builtins.classmethod", "abc.abstractclassmethod"})
 
@@ -34,15 +36,14 @@ _CLASS = frozenset({"builtins.classmethod", "abc.abstractclassmethod"})
 class Build:
     """All results of building one program."""
 
-    def __init__(self, sources: Mapping[str, bytes]) -> None:
+    def __init__(self, sources: Mapping[str, bytes], parse: Parse) -> None:
         paths = {p for p in sources if p.endswith(".py")}
         self.files: dict[str, SourceFile] = {}
         self.problems: list[SyntaxProblem] = []
         self.facts = Facts()
         for path in sorted(paths):
-            file = load_file(path, sources[path], module_name(path, paths))
-            self.files[path] = file
-            self._scan(file)
+            file = parse(path, sources[path], module_name(path, paths))
+            self.files[path] = self._scan(file)
         self.linker = Linker(self.files, self.facts)
         for fn in self.facts.functions.values():
             self._mark(fn)
@@ -55,15 +56,16 @@ class Build:
         self._infer()
         self._collect()
 
-    def _scan(self, file: SourceFile) -> None:
+    def _scan(self, file: SourceFile) -> SourceFile:
         if file.tree is not None:
             try:
                 scan(file, self.facts)
             except RecursionError:
-                file.error = SyntaxProblem(file.path, 1, "nested too deeply to be analysed")
-                file.tree = None
+                problem = SyntaxProblem(file.path, 1, "nested too deeply to be analysed")
+                file = replace(file, tree=None, error=problem, _nodes=None, _parents=None)
         if file.error is not None:
             self.problems.append(file.error)
+        return file
 
     # -- functions -------------------------------------------------------------------------
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
-from bridgekit_codemods.program.build import Build
+from bridgekit_codemods.program.build import Build, Parse
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
 from bridgekit_codemods.program.hierarchy import external_base
-from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, is_settings
+from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, is_settings, load_file
 from bridgekit_codemods.program.symbols import Class, Function, Relationship
 from bridgekit_codemods.program.templates import template_attributes
 from bridgekit_codemods.program.types import NOTHING, UNKNOWN, Types
 
 _RECURSION = 20_000
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -92,16 +94,20 @@ class Program:
             if _is_unresolved(site):
                 self._unresolved.setdefault(site.name, []).append(site)
         self._enclosing: dict[str, dict[ast.AST, Function | None]] = {}
+        self._resolved: dict[ast.expr, str | None] = {}
+        self._derived: dict[object, object] = {}
 
     @classmethod
-    def load(cls, sources: Mapping[str, bytes]) -> Program:
+    def load(cls, sources: Mapping[str, bytes], parse: Parse = load_file) -> Program:
         """Build the program from POSIX paths and file contents.
+
+        `parse` gives the parsed file for a path, its bytes and its module name.
 
         Files that cannot be parsed are in `problems` and `files`, and nowhere else. Never raises
         for the content of a file.
         """
         with _deep_recursion(), _without_collection():
-            program = cls(Build(sources), template_attributes(sources))
+            program = cls(Build(sources, parse), template_attributes(sources))
         program.extra = {path: data for path, data in sources.items() if is_settings(path)}
         return program
 
@@ -135,6 +141,16 @@ class Program:
         """The project's fixtures that pytest passes to a test or fixture."""
         return self._build.fixtures.of(function)
 
+    def derived(self, make: Callable[[Program], _T]) -> _T:
+        """What `make` computes from this program: computed once, kept as long as the program.
+
+        `make` must be a pure function (or a class whose instances are never changed): everyone who
+        asks with the same `make` gets the same object.
+        """
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return cast(_T, self._derived[make])
+
     def type_of(self, path: str, node: ast.expr) -> Types:
         """Inferred types of an expression of this program (by node identity)."""
         with _deep_recursion():
@@ -146,8 +162,12 @@ class Program:
         Library objects and functions, classes, modules and module-level variables of the program
         have names; local variables have not.
         """
-        with _deep_recursion():
-            return self._build.resolve(node)
+        try:
+            return self._resolved[node]
+        except KeyError:
+            with _deep_recursion():
+                found = self._resolved[node] = self._build.resolve(node)
+            return found
 
     def enclosing(self, path: str, node: ast.AST) -> Function | None:
         """The function whose body holds the node; None at module level.

@@ -61,6 +61,24 @@ class SourceFile:
     is_test: bool
     error: SyntaxProblem | None
     _lines: list[str] | None = field(default=None, repr=False)
+    _nodes: tuple[ast.AST, ...] | None = field(default=None, repr=False)
+    _parents: dict[ast.AST, ast.AST] | None = field(default=None, repr=False)
+
+    @property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of the tree in the order of `ast.walk`; none for a file without a tree."""
+        if self._nodes is None:
+            self._nodes = () if self.tree is None else tuple(ast.walk(self.tree))
+        return self._nodes
+
+    @property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The node around each node of the tree."""
+        if self._parents is None:
+            self._parents = {
+                child: node for node in self.nodes for child in ast.iter_child_nodes(node)
+            }
+        return self._parents
 
     @property
     def lines(self) -> list[str]:

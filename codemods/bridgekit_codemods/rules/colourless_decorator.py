@@ -48,7 +48,7 @@ class ColourlessDecorator:
         return f"decorator:{decorator.qualname}"
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
-        colours = Colours(program)
+        colours = program.derived(Colours)
         for decorator in _candidates(colours):
             if self.key(decorator) in kept:
                 continue
@@ -62,7 +62,7 @@ class ColourlessDecorator:
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]
     ) -> tuple[Finding, ...]:
-        colours = Colours(program)
+        colours = program.derived(Colours)
         found: list[Finding] = []
         for decorator in _candidates(colours):
             try:

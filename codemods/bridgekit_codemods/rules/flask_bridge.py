@@ -86,7 +86,7 @@ class FlaskBridge:
 def _constructions(program: Program, source: SourceFile) -> Iterator[ast.Call]:
     if source.tree is None:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name | ast.Attribute)

@@ -75,7 +75,7 @@ class Walk:
         self.kept = kept
         self.granularity = granularity
         self.refused = refused
-        self.colours = Colours(program)
+        self.colours = program.derived(Colours)
         alone = {key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX)}
         self.obstacles = Obstacles(self.colours, frozenset(alone) | frozenset(refused))
         movable = self.obstacles.movable

@@ -16,7 +16,7 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.definitions import CACHE_API
-from bridgekit_codemods.rules.names import absolute_module, folded_alias
+from bridgekit_codemods.rules.names import NameUses, absolute_module, folded_alias
 
 _PREFIX = "fold:"
 
@@ -30,7 +30,7 @@ class FoldFacades:
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         """All facades that can go in one step; those of a step that turned red, one at a time."""
-        colours = Colours(program)
+        colours = program.derived(Colours)
         unused = {
             facade: twin
             for facade, twin in colours.facades.items()
@@ -64,7 +64,7 @@ class FoldFacades:
         self, program: Program, options: Options, kept: frozenset[str]
     ) -> tuple[Finding, ...]:
         """The facades that stay, each with one caller that needs it."""
-        colours = Colours(program)
+        colours = program.derived(Colours)
         found = []
         for facade, twin in sorted(colours.facades.items(), key=lambda item: item[0].qualname):
             user = _a_user(colours, facade, twin)
@@ -99,19 +99,8 @@ def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
             return f"perhaps called at {site.path}:{site.span.line}"
         if program.overrides_external(facade) is not None:
             return f"overrides {program.overrides_external(facade)}"
-    for path, file in program.files.items():
-        if file.tree is None:
-            continue
-        for node in ast.walk(file.tree):
-            match node:
-                case ast.Assign(targets=[ast.Name(id="__all__")], value=value) if (
-                    path == facade.path
-                ):
-                    for name in ast.walk(value):
-                        if isinstance(name, ast.Constant) and name.value == facade.name:
-                            return f"exported by {path}"
-                case _:
-                    pass
+    if facade.name in program.derived(NameUses).listed.get(facade.path, ()):
+        return f"exported by {facade.path}"
     return None
 
 
@@ -167,12 +156,11 @@ def _rename(draft: Draft, program: Program, path: str, node: ast.Name | ast.Attr
 def _rename_cache_uses(program: Program, draft: Draft, twins: dict[Function, Function]) -> None:
     """`f_async.cache_clear()`: neither a call of the twin nor a use of it as a value."""
     names = {twin.qualname for twin in twins}
-    for path, file in program.files.items():
-        for node in ast.walk(file.tree) if file.tree is not None else ():
+    attributes = program.derived(NameUses).attributes
+    for attr in sorted(CACHE_API):
+        for path, node in attributes.get(attr, ()):
             if (
-                isinstance(node, ast.Attribute)
-                and node.attr in CACHE_API
-                and isinstance(node.value, ast.Name | ast.Attribute)
+                isinstance(node.value, ast.Name | ast.Attribute)
                 and program.resolve(path, node.value) in names
             ):
                 _rename(draft, program, path, node.value)
@@ -180,15 +168,15 @@ def _rename_cache_uses(program: Program, draft: Draft, twins: dict[Function, Fun
 
 def _rename_imports(program: Program, draft: Draft, twins: dict[Function, Function]) -> None:
     """`from m import f, f_async` -> `from m import f`."""
+    names = {twin.qualname for twin in twins if twin.cls is None}
     for path, file in program.files.items():
         if file.tree is None:
             continue
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if not isinstance(node, ast.ImportFrom):
                 continue
+            module = absolute_module(file.module, path, node)
             for alias in node.names:
-                module = absolute_module(file.module, path, node)
-                for twin in twins:
-                    if twin.cls is None and f"{module}.{alias.name}" == twin.qualname:
-                        edit = folded_alias(alias.name, alias.name.removesuffix(TWIN_SUFFIX))
-                        draft.edits(path).at("ImportFrom", file.span(node), edit)
+                if f"{module}.{alias.name}" in names:
+                    edit = folded_alias(alias.name, alias.name.removesuffix(TWIN_SUFFIX))
+                    draft.edits(path).at("ImportFrom", file.span(node), edit)

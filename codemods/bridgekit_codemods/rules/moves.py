@@ -43,7 +43,7 @@ def move_imports(
     if source.tree is None:
         return False
     found = False
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         rewrite: Callable[[Any], list[Any] | None]
         if isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:

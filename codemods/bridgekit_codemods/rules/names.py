@@ -29,10 +29,10 @@ def import_twins(
         rewritten = {id(node) for node, _ in calls}
         left = any(
             isinstance(node, ast.Name) and node.id == written and id(node) not in rewritten
-            for node in ast.walk(file.tree)
+            for node in file.nodes
         )
         left = left or _exported(program, path, written)
-        for node in ast.walk(file.tree):
+        for node in file.nodes:
             if not isinstance(node, ast.ImportFrom):
                 continue
             for alias in node.names:
@@ -44,25 +44,44 @@ def import_twins(
 def _exported(program: Program, path: str, name: str) -> bool:
     """Says whether another module takes `name` from the module at `path`, or `__all__` lists it."""
     module = program.files[path].module
-    tree = program.files[path].tree
-    assert tree is not None
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
-                if any(isinstance(n, ast.Constant) and n.value == name for n in ast.walk(value)):
-                    return True
-    for other, file in program.files.items():
-        if other == path or file.tree is None:
-            continue
-        for node in ast.walk(file.tree):
-            if isinstance(node, ast.ImportFrom) and any(a.name in (name, "*") for a in node.names):
-                if absolute_module(file.module, other, node) == module:
-                    return True
-            elif isinstance(node, ast.Attribute) and node.attr == name:
-                dotted = program.resolve(other, node.value)
-                if dotted == module:
-                    return True
-    return False
+    uses = program.derived(NameUses)
+    if name in uses.listed.get(path, ()):
+        return True
+    if any(uses.importers.get((module, taken), set()) - {path} for taken in (name, "*")):
+        return True
+    return any(
+        other != path and program.resolve(other, node.value) == module
+        for other, node in uses.attributes.get(name, ())
+    )
+
+
+class NameUses:
+    """Where the modules of one program name what belongs to other modules."""
+
+    def __init__(self, program: Program) -> None:
+        self.listed: dict[str, set[str]] = {}
+        """By path, the names in the module's `__all__`."""
+        self.importers: dict[tuple[str, str], set[str]] = {}
+        """By module and name (or "*"), the paths with `from module import name`."""
+        self.attributes: dict[str, list[tuple[str, ast.Attribute]]] = {}
+        """By name, the accesses `x.name` with their paths."""
+        for path, file in program.files.items():
+            for node in file.nodes:
+                match node:
+                    case ast.Attribute(attr=name):
+                        self.attributes.setdefault(name, []).append((path, node))
+                    case ast.ImportFrom(names=aliases):
+                        module = absolute_module(file.module, path, node)
+                        for alias in aliases:
+                            self.importers.setdefault((module, alias.name), set()).add(path)
+                    case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                        self.listed.setdefault(path, set()).update(
+                            n.value
+                            for n in ast.walk(value)
+                            if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                        )
+                    case _:
+                        pass
 
 
 def absolute_module(module: str, path: str, node: ast.ImportFrom) -> str:

@@ -30,7 +30,7 @@ class PureViews:
         """All of them; one by one after a step that turned red."""
         if not _on_quart(program):
             return None
-        colours = Colours(program)
+        colours = program.derived(Colours)
         obstacles = Obstacles(colours)
         suspects = {
             name

@@ -70,7 +70,7 @@ class FlaskToQuart:
     def _build(self, program: Program) -> Step | None:
         if any(_obstacles(program)):
             return None
-        colours = Colours(program)
+        colours = program.derived(Colours)
         draft = Draft(program)
         for source in program.files.values():
             if source.tree is not None:
@@ -106,7 +106,7 @@ def _uses_flask(program: Program) -> bool:
 
 def _imports(source: SourceFile) -> Iterator[tuple[str, str | None, ast.stmt]]:
     assert source.tree is not None
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
             for alias in node.names:
                 yield node.module, alias.name, node
@@ -158,7 +158,7 @@ def _move(source: SourceFile, draft: Draft) -> None:
     )
     assert source.tree is not None
     renames: dict[str, str] = {}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 place = moved_name(node.module, alias.name) if is_flask(node.module) else None
@@ -166,7 +166,7 @@ def _move(source: SourceFile, draft: Draft) -> None:
                     renames[alias.name] = place[1]
     if not moved or not renames:
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Name) and node.id in renames:
             edits.at("Name", source.span(node), nodes.renamed(renames[node.id]))
 

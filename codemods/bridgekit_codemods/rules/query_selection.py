@@ -137,7 +137,7 @@ class EagerJoins:
             isinstance(node, ast.Call) and node not in known and _joins(node)
             for source in program.files.values()
             if source.tree is not None
-            for node in ast.walk(source.tree)
+            for node in source.nodes
         )
         """A `backref(..., lazy="joined")` or a wrapper of relationship(): any class may have it."""
         self._classes = {

@@ -80,7 +80,7 @@ class RequestsClient:
     def _chains(self, program: Program, source: SourceFile, draft: Draft, shim: str) -> None:
         """Attribute chains whose place in the shim differs: `requests.api.get`."""
         assert source.tree is not None
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if not isinstance(node, ast.Attribute):
                 continue
             parts = _from_module(program, source, node)
@@ -119,7 +119,7 @@ class RequestsClient:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 yield from self._blocking_import(source, node)
                 if isinstance(node, ast.ExceptHandler) and node.type is not None:
                     yield from self._blocking_handler(program, source, node.type)
@@ -173,7 +173,7 @@ class RequestsClient:
     def _lacking(self, program: Program, source: SourceFile) -> Iterator[Finding]:
         assert source.tree is not None
         reported: set[int] = set()
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if not isinstance(node, ast.Attribute) or node.lineno in reported:
                 continue
             dotted = ".".join(_from_module(program, source, node))
@@ -214,7 +214,7 @@ def _imports(source: SourceFile, retry: bool) -> bool:
         retry and name == "Retry" and place(f"{module}.{name}") is not None
         if module.split(".")[0] == "urllib3"
         else module.split(".")[0] == "requests"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         for module, name in _imported(node)
     )
 

@@ -153,7 +153,7 @@ def _attribute_names(program: Program) -> frozenset[str]:
     names = set().union(*program.template_attributes.values())
     for source in program.files.values():
         if source.tree is not None:
-            names |= {n.attr for n in ast.walk(source.tree) if isinstance(n, ast.Attribute)}
+            names |= {n.attr for n in source.nodes if isinstance(n, ast.Attribute)}
     return frozenset(names)
 
 

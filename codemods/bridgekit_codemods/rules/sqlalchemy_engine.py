@@ -77,7 +77,7 @@ class SqlalchemyEngine:
         """`sa.create_engine` and `orm.Session`, through an imported module."""
         assert source.tree is not None
         needed = Needed(source, "bridgekit")
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if not isinstance(node, ast.Attribute):
                 continue
             name = _through_module(program, source, node)
@@ -93,7 +93,7 @@ class SqlalchemyEngine:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 modules = _imported_modules(node)
                 if any(module.split(".")[0] == "flask_sqlalchemy" for module in modules):
                     yield Finding(
@@ -109,7 +109,7 @@ def _is_migration(source: SourceFile) -> bool:
     assert source.tree is not None
     return any(
         module.split(".")[0] == "alembic"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         for module in _imported_modules(node)
     )
 
@@ -130,7 +130,7 @@ def _drivers(program: Program) -> list[str]:
         node.value
         for source in program.files.values()
         if source.tree is not None and not source.is_test
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     return [

@@ -110,7 +110,7 @@ def _factories(program: Program) -> Iterator[_Factory]:
     for source in program.files.values():
         if source.tree is None:
             continue
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name | ast.Attribute)

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bridgekit_codemods.editing import Edit, FileEdits, nodes
-from bridgekit_codemods.planning.bridges import parents_of
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
@@ -112,12 +111,12 @@ class SqlalchemyQuery:
         read = _Read(source, [], [])
         starts = [
             node
-            for node in ast.walk(source.tree)
+            for node in source.nodes
             if isinstance(node, ast.Call) and is_query_call(program, source, node)
         ]
         if not starts:
             return read
-        reader = Reader(program, source, parents_of(source.tree), joins)
+        reader = Reader(program, source, source.parents, joins)
         done: set[ast.Call] = set()
         for start in starts:
             if start in done:
@@ -140,7 +139,7 @@ class SqlalchemyQuery:
     def _unknown(self, program: Program, source: SourceFile) -> Iterator[Finding]:
         """What looks like a query but starts at something that is not known to be a session."""
         assert source.tree is not None
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.Attribute) and node.attr == "query":
                 owner = program.resolve(source.path, node.value)
                 if owner in program.classes:
@@ -167,7 +166,7 @@ class SqlalchemyQuery:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 match node:
                     case ast.Constant(value=str(text)) if text in _QUERY_EVENTS:
                         what = f"the event {text} belongs to Query"
@@ -189,7 +188,7 @@ class _Rewrite:
         self.source = source
         self.edits = edits
         self.needed = Needed(source, "sql")
-        self.parents = parents_of(source.tree) if source.tree is not None else {}
+        self.parents = source.parents
 
     def all(self, queries: list[Query]) -> None:
         for query in queries:

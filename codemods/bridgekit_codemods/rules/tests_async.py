@@ -30,7 +30,7 @@ class AsyncTests:
         """The first file whose tests still call a facade."""
         if not _async_tests_run(program):
             return None
-        colours = Colours(program)
+        colours = program.derived(Colours)
         for path in sorted(path for path, file in program.files.items() if file.is_test):
             key = f"tests:{path}"
             if key in kept:
