@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridgekit_codemods.catalog.effect import Library, each, members
 
 _VERBS = "get post put patch delete head options trace open"
+_FILES = "dict[str, werkzeug.datastructures.FileStorage]"
 _VIEW_HOOKS = ("dispatch_request", "get", "post", "put", "patch", "delete", "head", "options")
 
 
@@ -55,6 +56,8 @@ def _framework(root: str, app: str, *, is_async: bool) -> Library:
             f"{application}.logger": "logging.Logger",
             f"{application}.config": f"{root}.Config",
             f"{application}.cli": "click.Group",
+            f"{root}.request.files": f"coroutine[{_FILES}]" if is_async else _FILES,
+            f"{root}.Request.files": f"coroutine[{_FILES}]" if is_async else _FILES,
         },
         objects={
             f"{root}.current_app": application,

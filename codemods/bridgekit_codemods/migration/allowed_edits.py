@@ -74,6 +74,9 @@ KEYWORDS = {"form": "data"}
 CALLS_ITS_FIRST = frozenset({"to_thread.run_sync", "asyncio.to_thread", "from_thread.run"})
 """``wrapper(f, a)`` is ``f(a)``; matched against the end of the dotted name."""
 
+BRIDGE_OPTIONS = frozenset({"affinity", "limiter", "abandon_on_cancel"})
+"""Keyword arguments of such a wrapper that are its own."""
+
 RETURNS_ITS_FIRST = frozenset({"sync_to_async", "async_to_sync", "asyncio.run", "anyio.run"})
 """``wrapper(x)`` is ``x``; matched against the end of the dotted name."""
 
@@ -162,11 +165,13 @@ class Normaliser(ast.NodeTransformer):
 def _called(node: ast.Call) -> ast.expr:
     """``f(a)`` for ``wrapper(f, a)``, through ``partial`` and a plain lambda."""
     first, rest = node.args[0], node.args[1:]
+    keywords = [keyword for keyword in node.keywords if keyword.arg not in BRIDGE_OPTIONS]
     if isinstance(first, ast.Lambda) and not rest and not ast.unparse(first.args):
         return first.body
     if isinstance(first, ast.Call) and _ends(dotted(first.func) or "", {"partial"}):
-        return ast.Call(first.args[0], [*first.args[1:], *rest], list(first.keywords))
-    return ast.Call(first, rest, [])
+        words = [*first.keywords, *keywords]
+        return ast.Call(first.args[0], [*first.args[1:], *rest], words)
+    return ast.Call(first, rest, keywords)
 
 
 def _word(name: str) -> str:

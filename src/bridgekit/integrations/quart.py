@@ -156,9 +156,28 @@ class _Client(QuartClient):
 
     _kept: tuple[_RequestContext, Token[Any], Token[Any]] | None = None
 
-    async def open(self, *args: Any, **kwargs: Any) -> Any:
+    async def open(
+        self, path: str, *, method: str = "GET", follow_redirects: bool = False, **request: Any
+    ) -> Any:
+        """As Quart's. Redirects are followed and repeated form fields sent as Flask's client does.
+
+        :raises RuntimeError: more than 20 redirects in a row.
+        """
+        request = _with_repeated_fields(request)
+        response = await self._open_once(path, method, request)
+        for _ in range(_MAX_REDIRECTS):
+            if not follow_redirects or response.status_code not in _REDIRECTS:
+                return response
+            if response.status_code not in (307, 308):
+                method = "HEAD" if method == "HEAD" else "GET"
+                request = _without_body(request)
+            request.pop("query_string", None)
+            response = await self._open_once(response.location, method, request)
+        raise RuntimeError(f"more than {_MAX_REDIRECTS} redirects, the last from {path}")
+
+    async def _open_once(self, path: str, method: str, request: dict[str, Any]) -> Any:
         await self._tear_down_kept()
-        response = await super().open(*args, **_with_repeated_fields(kwargs))
+        response = await super().open(path, method=method, **request)
         if self.preserve_context:
             self._keep(self.app._preserved_context)
         return response
@@ -195,6 +214,24 @@ class _Client(QuartClient):
             await super().__aexit__(exc_type, exc_value, tb)
 
 
+_REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
+_MAX_REDIRECTS = 20
+_BODY = ("data", "form", "files", "json")
+
+
+def _headers(request: dict[str, Any]) -> Headers:
+    """The headers of a request to come, apart: Quart's client adds its cookies to what it gets."""
+    return Headers(request.get("headers") or {})
+
+
+def _without_body(request: dict[str, Any]) -> dict[str, Any]:
+    headers = _headers(request)
+    for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
+        headers.remove(name)
+    rest = {key: value for key, value in request.items() if key not in _BODY}
+    return {**rest, "headers": list(headers)}
+
+
 def _with_repeated_fields(request: dict[str, Any]) -> dict[str, Any]:
     """A form value that is a list sends its field once for each item, as in Flask's client.
 
@@ -205,10 +242,10 @@ def _with_repeated_fields(request: dict[str, Any]) -> dict[str, Any]:
         return request
     if not any(isinstance(value, (list, tuple)) for value in form.values()):
         return request
-    headers = Headers(request.get("headers") or {})
+    headers = _headers(request)
     headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
     rest = {key: value for key, value in request.items() if key not in ("form", "headers")}
-    return {**rest, "data": urlencode(form, doseq=True), "headers": headers}
+    return {**rest, "data": urlencode(form, doseq=True), "headers": list(headers)}
 
 
 class _CliRunner(QuartCliRunner):
