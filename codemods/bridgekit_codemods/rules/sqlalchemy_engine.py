@@ -2,7 +2,9 @@
 
 What: `create_engine`, `sessionmaker`, `scoped_session` and `Session` are imported from there,
 annotations included. Nothing else changes: in a thread the objects are SQLAlchemy's own, over the
-asyncio driver of the same database. Alembic's files keep SQLAlchemy's own.
+asyncio driver of the same database. Alembic's files keep SQLAlchemy's own. A program whose
+connection listeners test for the class of the driver's connection is refused, and each place named:
+with the other driver the test would fail in silence.
 
 Why: functions change colour one at a time while all code of a request shares one unit of work, so
 one session object must serve `session.execute` and `await session.aio.execute`.
@@ -21,6 +23,7 @@ from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.bindings import NameTaken, Needed
 from bridgekit_codemods.rules.dependencies import changed_dependencies, project_files
 from bridgekit_codemods.rules.moves import move_imports, replaced_by
+from bridgekit_codemods.rules.sqlalchemy_listeners import connection_class_tests
 from bridgekit_codemods.rules.sqlalchemy_names import SHIM, counterpart
 
 # SQLAlchemy's asyncio support needs greenlet, and a driver for each database.
@@ -102,6 +105,16 @@ class SqlalchemyEngine:
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
                     )  # fmt: skip
+            tests = () if _is_migration(source) else connection_class_tests(program, source)
+            for test in tests:
+                yield Finding(
+                    source.path, test.lineno, self.code,
+                    f"`{ast.unparse(test)}` is no longer true where a listener of the engine is "
+                    "given an asyncio driver's connection, and what it guards would be skipped "
+                    "without a word",
+                    "ask the dialect instead, `engine.dialect.name == \"sqlite\"`, or add the "
+                    "listener only to engines of that database",
+                )  # fmt: skip
 
 
 def _is_migration(source: SourceFile) -> bool:

@@ -153,3 +153,172 @@ def test_flask_sqlalchemy_makes_its_own_engine(untouched, found) -> None:
 
     untouched(RULE, files)
     assert [where[:2] for where in found(RULE, files)] == [("db.py", 1)]
+
+
+LISTENERS = {
+    "decorator": (
+        """\
+        import sqlite3
+
+        from sqlalchemy import create_engine, event
+
+        engine = create_engine("sqlite://")
+
+
+        @event.listens_for(engine, "connect")
+        def pragmas(dbapi_connection, record):
+            if isinstance(dbapi_connection, sqlite3.Connection):
+                dbapi_connection.execute("pragma foreign_keys=on")
+        """,
+        10,
+    ),
+    "class listener, imported names, keyword": (
+        """\
+        from sqlite3 import Connection as SQLite3Connection
+
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import Engine
+        from sqlalchemy.event import listens_for
+
+
+        @listens_for(Engine, identifier="first_connect")
+        def pragmas(connection: SQLite3Connection, record):
+            if not isinstance(connection, (SQLite3Connection, str)):
+                return
+        """,
+        10,
+    ),
+    "listen() with a local function": (
+        """\
+        import sqlalchemy as sa
+        import psycopg2.extensions
+
+
+        def make(url):
+            engine = sa.create_engine(url)
+
+            def on_connect(connection, record):
+                if type(connection) is psycopg2.extensions.connection:
+                    connection.set_session(readonly=True)
+
+            sa.event.listen(engine, "connect", on_connect)
+            return engine
+        """,
+        9,
+    ),
+    "a method": (
+        """\
+        import sqlite3
+
+        from sqlalchemy import create_engine, event
+
+
+        class Database:
+            def __init__(self):
+                self.engine = create_engine("sqlite://")
+                event.listen(self.engine, "connect", self._connected)
+
+            def _connected(self, connection, record):
+                match connection:
+                    case sqlite3.Connection():
+                        connection.execute("pragma foreign_keys=on")
+        """,
+        13,
+    ),
+    "the class is in a variable": (
+        """\
+        from sqlalchemy import create_engine, event
+
+        from app_settings import CONNECTION_CLASSES
+
+        engine = create_engine("sqlite://")
+
+
+        @event.listens_for(engine, "connect")
+        def pragmas(connection, record):
+            if isinstance(connection, CONNECTION_CLASSES):
+                connection.execute("pragma foreign_keys=on")
+        """,
+        10,
+    ),
+    "the name of the module": (
+        """\
+        from sqlalchemy import create_engine, event
+
+        engine = create_engine("sqlite://")
+
+
+        @event.listens_for(engine, "connect")
+        def pragmas(connection, record):
+            if type(connection).__module__ == "sqlite3":
+                connection.execute("pragma foreign_keys=on")
+        """,
+        8,
+    ),
+    "a function of the program": (
+        """\
+        import sqlite3
+
+        from sqlalchemy import create_engine, event
+
+        engine = create_engine("sqlite://")
+
+
+        def is_sqlite(connection):
+            return isinstance(connection, sqlite3.Connection)
+
+
+        @event.listens_for(engine, "connect")
+        def pragmas(connection, record):
+            if is_sqlite(connection):
+                connection.execute("pragma foreign_keys=on")
+        """,
+        14,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LISTENERS)
+def test_listeners_that_test_for_the_drivers_class_are_refused(untouched, found, case: str) -> None:
+    source, line = LISTENERS[case]
+    files = {"app.py": source, "repo.py": "from sqlalchemy.orm import Session\n"}
+
+    untouched(RULE, files)
+    assert [where[:2] for where in found(RULE, files)] == [("app.py", line)]
+
+
+@pytest.mark.parametrize(
+    "listener",
+    [
+        """
+        @event.listens_for(engine, "connect")
+        def pragmas(connection: sqlite3.Connection, record) -> None:
+            connection.row_factory = sqlite3.Row
+            if engine.dialect.name == "sqlite":
+                connection.execute("pragma foreign_keys=on")
+        """,
+        """
+        @event.listens_for(engine, "before_cursor_execute")
+        def log(connection, cursor, statement, *rest):
+            if isinstance(statement, str):
+                print(statement)
+        """,
+        """
+        def backup(connection):
+            if isinstance(connection, sqlite3.Connection):
+                connection.backup(other)
+        """,
+    ],
+)
+def test_other_listeners_do_not_stand_in_the_way(propose, found, listener: str) -> None:
+    head = """\
+        import sqlite3
+
+        from sqlalchemy import create_engine, event
+
+        engine = create_engine("sqlite://")
+        """
+    source = dedent(head) + "\n" + dedent(listener)
+
+    assert propose(RULE, source) is not None
+    assert found(RULE, source) == []
