@@ -6,32 +6,27 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
+from bridgekit_codemods.planning.blocks import (
+    async_blocks,
+    file_uses,
+    is_streaming,
+    stream_uses,
+)
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.decorators import (
+    CACHES,
+    CONTEXT_MANAGERS,
+    TRANSPARENT,
+    is_two_coloured,
+    written,
+)
 from bridgekit_codemods.planning.frameworks import is_entry_registration
+from bridgekit_codemods.planning.generators import consumed_at_once
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
-from bridgekit_codemods.program.symbols import Decorator, Function
-
-# Decorators that work on a coroutine function as they do on a plain one, or have an async twin.
-TRANSPARENT = frozenset(
-    {
-        "staticmethod",
-        "classmethod",
-        "builtins.staticmethod",
-        "builtins.classmethod",
-        "abc.abstractmethod",
-        "typing.override",
-        "typing_extensions.override",
-        "typing.final",
-        "functools.wraps",
-    }
-)
-CACHES = frozenset({"functools.lru_cache", "functools.cache"})
-_CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
-# Builtins that consume a generator expression at once, whole, and keep no reference to it.
-CONSUMERS = frozenset({"list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "dict"})
+from bridgekit_codemods.program.symbols import Function
 
 
 class Obstacles:
@@ -158,7 +153,7 @@ class Obstacles:
                 dotted in TRANSPARENT or dotted in CACHES or is_entry_registration(dotted)
             ):
                 continue
-            if dotted in _CONTEXT_MANAGERS or function.is_property:
+            if dotted in CONTEXT_MANAGERS or function.is_property:
                 continue
             if decorator.project is not None and is_two_coloured(decorator.project):
                 continue
@@ -168,10 +163,10 @@ class Obstacles:
                 function,
                 decorator.node,
                 "BK308",
-                f"decorator {_written(decorator)} may not accept a coroutine function",
+                f"decorator {written(decorator)} may not accept a coroutine function",
                 "give the decorator an async form, or add it to the catalog",
             )
-        if any(decorator.dotted in _CONTEXT_MANAGERS for decorator in function.decorators):
+        if any(decorator.dotted in CONTEXT_MANAGERS for decorator in function.decorators):
             yield self._finding(
                 function,
                 function.node,
@@ -252,7 +247,7 @@ class Obstacles:
                 f"a lambda calls {site.name}(...), which blocks",
                 "write it as a nested function or a loop",
             )
-        elif site.in_genexp and not self.consumed_at_once(site):
+        elif site.in_genexp and not consumed_at_once(colours, site):
             yield self._finding(
                 function,
                 site.node,
@@ -260,7 +255,7 @@ class Obstacles:
                 f"a generator expression calls {site.name}(...), which blocks",
                 "make it a list comprehension",
             )
-        if site.kind in ("with", "iter") and site.node not in self._async_blocks(function):
+        if site.kind in ("with", "iter") and site.node not in async_blocks(colours, function):
             yield self._finding(
                 function,
                 site.node,
@@ -276,7 +271,7 @@ class Obstacles:
                 "a thread lock must not be held over an await",
                 "use anyio.Lock once all users are async",
             )
-        if "builtins.open" in site.externals and not self.file_uses(site):
+        if "builtins.open" in site.externals and not file_uses(colours, site):
             yield self._finding(
                 function,
                 site.node,
@@ -284,7 +279,7 @@ class Obstacles:
                 "a file is used in a shape that has no async form",
                 "none needed: the function runs in a worker thread",
             )
-        if is_streaming(site) and not self.stream_uses(site):
+        if is_streaming(site) and not stream_uses(colours, site):
             yield self._finding(
                 function,
                 site.node,
@@ -331,23 +326,21 @@ class Obstacles:
             return False
         names = {target.function.name for target in site.targets if target.grade != "guess"}
         match site.node.func:
-            case ast.Attribute(attr=written):
-                return written not in names and "__init__" not in names
-            case ast.Name(id=written):
+            case ast.Attribute(attr=name):
+                return name not in names and "__init__" not in names
+            case ast.Name(id=name):
                 return (
-                    written not in names
+                    name not in names
                     and "__init__" not in names
-                    and written not in self._import_aliases(site.path, names)
+                    and name not in self._import_aliases(site.path, names)
                 )
             case _:
                 return True
 
     def _import_aliases(self, path: str, names: set[str]) -> set[str]:
-        tree = self.program.files[path].tree
-        assert tree is not None
         return {
             alias.asname
-            for node in ast.walk(tree)
+            for node in self.program.files[path].nodes
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
             if alias.asname is not None and alias.name in names
@@ -363,148 +356,3 @@ class Obstacles:
             if self.colours.native(function) or self.colours.blocks(function):
                 found.setdefault(function.name, []).append(function)
         return found
-
-    def consumed_at_once(self, site: CallSite) -> bool:
-        """Says whether the generator expression around the site is consumed whole, at once."""
-        generator = self.generator_around(site)
-        if generator is None:
-            return False
-        parents = self.colours.parents(site.path)
-        if site.node is generator.generators[0].iter:
-            return True  # evaluated outside the generator
-        call = parents.get(generator)
-        match call:
-            case ast.Call(func=ast.Name(id=name), args=[only]) if only is generator:
-                return name in CONSUMERS
-            case ast.Call(func=ast.Name(id=name), args=[first, *_]) if first is generator:
-                return name in ("sum", "sorted", "min", "max")
-            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="join")):
-                return True
-            case _:
-                return False
-
-    def generator_around(self, site: CallSite) -> ast.GeneratorExp | None:
-        """The innermost generator expression that holds the site."""
-        parents = self.colours.parents(site.path)
-        node: ast.AST | None = site.node
-        while node is not None and not isinstance(node, ast.GeneratorExp):
-            node = parents.get(node)
-        return node
-
-    def _async_blocks(self, function: Function) -> set[ast.AST]:
-        """The expressions of `with` and `for` that get an async form with the file or response
-        that they use."""
-        found: set[ast.AST] = set()
-        for site in self.colours.sites(function):
-            uses: list[ast.AST] = []
-            if "builtins.open" in site.externals:
-                uses = self.file_uses(site)
-            elif is_streaming(site):
-                uses = self.stream_uses(site)
-            if uses:
-                found.add(site.node)
-                found |= {use.iter for use in uses if isinstance(use, ast.For)}
-        return found
-
-    def with_around(self, site: CallSite) -> ast.With | None:
-        """The `with` statement of which the site is the context expression, if it is its only."""
-        parents = self.colours.parents(site.path)
-        item = parents.get(site.node)
-        statement = parents.get(item) if isinstance(item, ast.withitem) else None
-        if isinstance(statement, ast.With) and len(statement.items) == 1:
-            return statement
-        return None
-
-    def file_uses(self, site: CallSite) -> list[ast.AST]:
-        """The nodes to await in the block of `with open(...) as f`; empty if some use has no form.
-
-        Known uses are `f.read(...)`, `f.write(...)` and their like as calls, and `for line in f`.
-        """
-        statement = self.with_around(site)
-        if statement is None or not isinstance(statement.items[0].optional_vars, ast.Name):
-            return []
-        name = statement.items[0].optional_vars.id
-        parents = self.colours.parents(site.path)
-        uses: list[ast.AST] = []
-        for node in ast.walk(ast.Module(body=statement.body, type_ignores=[])):
-            if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef):
-                return []
-            if not (isinstance(node, ast.Name) and node.id == name):
-                continue
-            parent = parents[node]
-            call = parents.get(parent)
-            match parent:
-                case ast.Attribute(attr=attr) if (
-                    attr in _FILE_METHODS and isinstance(call, ast.Call) and call.func is parent
-                ):
-                    uses.append(call)
-                case ast.For(iter=iterated) if iterated is node:
-                    uses.append(parent)
-                case _:
-                    return []
-        return uses
-
-    def stream_uses(self, site: CallSite) -> list[ast.AST]:
-        """The loops over a streamed response inside its `with` block; empty if there is any use
-        that has no async form, or no loop."""
-        statement = self.with_around(site)
-        if statement is None or not isinstance(statement.items[0].optional_vars, ast.Name):
-            return []
-        name = statement.items[0].optional_vars.id
-        parents = self.colours.parents(site.path)
-        uses: list[ast.AST] = []
-        for node in ast.walk(ast.Module(body=statement.body, type_ignores=[])):
-            if not (isinstance(node, ast.Name) and node.id == name):
-                continue
-            parent = parents[node]
-            call = parents.get(parent)
-            loop = parents.get(call) if call is not None else None
-            match parent:
-                case ast.Attribute(attr=attr) if attr in _STREAM_PLAIN:
-                    continue
-                case ast.Attribute(attr=attr) if (
-                    attr in STREAM_LOOPS
-                    and isinstance(call, ast.Call)
-                    and isinstance(loop, ast.For)
-                    and loop.iter is call
-                ):
-                    uses.append(loop)
-                case _:
-                    return []
-        return uses
-
-
-STREAM_LOOPS = {"iter_content": "aiter_content", "iter_lines": "aiter_lines"}
-_STREAM_PLAIN = frozenset({"raise_for_status", "status_code", "headers", "ok", "reason", "url"})
-
-
-def is_streaming(site: CallSite) -> bool:
-    """Says whether the site is a request with `stream=` that is not the literal False."""
-    return isinstance(site.node, ast.Call) and any(
-        keyword.arg == "stream"
-        and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
-        for keyword in site.node.keywords
-    )
-
-
-_FILE_METHODS = frozenset(
-    {"read", "readline", "readlines", "write", "writelines", "seek", "tell", "flush", "truncate"}
-)
-
-
-def is_two_coloured(decorator: Function) -> bool:
-    """Says whether a project decorator accepts both plain and coroutine functions.
-
-    Recognised by its test of the function it is given: a call of `iscoroutinefunction`.
-    """
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute | ast.Name)
-        and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id)
-        == "iscoroutinefunction"
-        for node in ast.walk(decorator.node)
-    )
-
-
-def _written(decorator: Decorator) -> str:
-    return decorator.dotted or ast.unparse(decorator.node)

@@ -12,9 +12,17 @@ from dataclasses import dataclass, field
 
 from bridgekit_codemods.catalog.replacements import Replacement, replacement
 from bridgekit_codemods.editing import Edit, nodes
+from bridgekit_codemods.planning.blocks import (
+    STREAM_LOOPS,
+    file_uses,
+    is_streaming,
+    stream_uses,
+    with_around,
+)
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
-from bridgekit_codemods.planning.obstacles import STREAM_LOOPS, Obstacles, is_streaming
+from bridgekit_codemods.planning.generators import generator_around
+from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.source import Span
@@ -154,8 +162,8 @@ class BodyRewriter:
         if not isinstance(node.func, ast.Attribute):
             return False
         if is_streaming(site):
-            uses = self.obstacles.stream_uses(site)
-            statement = self.obstacles.with_around(site)
+            uses = stream_uses(self.colours, site)
+            statement = with_around(self.colours, site)
             if not uses or statement is None:
                 raise self._refuse(
                     function,
@@ -200,8 +208,8 @@ class BodyRewriter:
 
     def _open(self, site: CallSite, node: ast.Call) -> bool:
         """`with open(...) as f` -> `async with await anyio.open_file(...) as f`."""
-        uses = self.obstacles.file_uses(site)
-        statement = self.obstacles.with_around(site)
+        uses = file_uses(self.colours, site)
+        statement = with_around(self.colours, site)
         if not uses or statement is None:
             return False
         self._edit(site.path, "With", statement, nodes.asynchronous)
@@ -217,7 +225,7 @@ class BodyRewriter:
 
     def _around(self, site: CallSite) -> None:
         """A generator expression that is consumed at once becomes a list, so that it may await."""
-        generator = self.obstacles.generator_around(site) if site.in_genexp else None
+        generator = generator_around(self.colours, site) if site.in_genexp else None
         if generator is not None and site.node is not generator.generators[0].iter:
             span = self._span(site.path, generator.elt)
             edits = self.draft.edits(site.path)

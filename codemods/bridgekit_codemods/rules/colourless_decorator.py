@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.obstacles import is_two_coloured
+from bridgekit_codemods.planning.decorators import is_two_coloured
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function

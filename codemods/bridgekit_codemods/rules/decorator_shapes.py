@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridgekit_codemods.catalog import blocking
 from bridgekit_codemods.planning.bridges import body_without_docstring
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.obstacles import is_two_coloured
+from bridgekit_codemods.planning.decorators import is_two_coloured
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.bindings import bound_names

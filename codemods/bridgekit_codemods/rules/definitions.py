@@ -8,7 +8,7 @@ import libcst as cst
 
 from bridgekit_codemods.editing import Edit, FileEdits, nodes
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
-from bridgekit_codemods.planning.obstacles import CACHES
+from bridgekit_codemods.planning.decorators import CACHES
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Function
