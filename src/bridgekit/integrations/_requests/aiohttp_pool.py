@@ -88,13 +88,17 @@ def can_send(outgoing: Outgoing) -> bool:
     if (
         outgoing.body is None
         and outgoing.method not in _BODILESS
-        and not any(name.lower() == b"content-length" for name, _ in outgoing.headers)
+        and not any(name.lower() == "content-length" for name, _ in outgoing.lines)
     ):
         return False
-    host = outgoing.location.host
-    if host[0].isdigit() and not _QUAD.fullmatch(host) and _NUMERIC.fullmatch(host):
+    if not _takes_host(outgoing.location.host):
         return False
-    return all(value.isascii() and name.lower() != b"expect" for name, value in outgoing.headers)
+    return all(value.isascii() and name.lower() != "expect" for name, value in outgoing.lines)
+
+
+@lru_cache(maxsize=256)
+def _takes_host(host: str) -> bool:
+    return not host[0].isdigit() or bool(_QUAD.fullmatch(host)) or not _NUMERIC.fullmatch(host)
 
 
 class _Watched:
@@ -141,9 +145,7 @@ class AiohttpPool(Pool):
 
     async def exchange(self, outgoing: Outgoing) -> Incoming:
         """Send and await the head of the response. Raises the mapped exceptions."""
-        headers = {
-            name.decode("latin-1"): value.decode("ascii") for name, value in outgoing.headers
-        }
+        headers = dict(outgoing.lines)
         body = outgoing.body
         chunked: bool | None = None
         chunks: _Watched | None = None

@@ -69,6 +69,11 @@ def extract_cookies_to_jar(jar: CookieJar, request: Any, response: Any) -> None:
         store_cookies(jar, request, set_cookie)
 
 
+def is_empty_jar(jar: Any) -> bool:
+    """Tell, quickly, that *jar* holds nothing; False where only a look at each item would tell."""
+    return type(jar) is RequestsCookieJar and not jar._cookies  # type: ignore[attr-defined]
+
+
 def get_cookie_header(jar: CookieJar, request: Any) -> str | None:
     """Return the ``Cookie`` header that *jar* holds for *request*, or None."""
     if not jar._cookies:  # type: ignore[attr-defined]  # an empty jar needs no request object

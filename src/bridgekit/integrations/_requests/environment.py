@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from netrc import NetrcParseError, netrc
@@ -12,6 +13,27 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 _SCHEMES = ("http", "https", "all", "no")
+
+
+def _stored(*names: str) -> frozenset[Any]:
+    """*names* in the form in which `os.environ` stores them."""
+    return frozenset(os.environ.encodekey(name) for name in names)
+
+
+_PROXY_NAMES = _stored(
+    *(name for scheme in _SCHEMES for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()))
+)
+_BUNDLE_NAMES = _stored("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_NETRC_NAMES = tuple(_stored("NETRC", "HOME", "USERPROFILE"))
+
+
+def _none_set(names: frozenset[Any]) -> bool:
+    """Tell whether no variable of *names* is set; False where that cannot be told quickly.
+
+    Looking up a variable encodes its name each time; on every request that adds up.
+    """
+    data = getattr(os.environ, "_data", None)
+    return isinstance(data, dict) and data.keys().isdisjoint(names)
 
 
 def _get(name: str) -> str | None:
@@ -74,6 +96,8 @@ def should_bypass_proxies(url: str, no_proxy: str | None) -> bool:
 
 def get_environ_proxies(url: str, no_proxy: str | None = None) -> dict[str, str]:
     """Return the environment's proxies for *url*; empty when it is excluded."""
+    if sys.platform not in ("darwin", "win32") and _none_set(_PROXY_NAMES):
+        return {}
     proxies = environment_proxies()
     if not proxies or should_bypass_proxies(url, no_proxy):
         return {}
@@ -112,22 +136,32 @@ def resolve_proxies(url: str, proxies: Mapping[str, str] | None, trust_env: bool
 
 def environment_verify(verify: Any) -> Any:
     """Apply ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE`` when *verify* leaves the choice open."""
-    if verify is True or verify is None:
+    if (verify is True or verify is None) and not _none_set(_BUNDLE_NAMES):
         return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or verify
     return verify
 
 
 _netrc_cache: dict[str, tuple[tuple[int, int], netrc]] = {}
+_NETRC_LOOKS_SECONDS = 1.0
+#: When no netrc file was found last, and under which variables.
+_netrc_absent: tuple[float, Any] = (-_NETRC_LOOKS_SECONDS, None)
 
 
 def get_netrc_auth(url: Any) -> tuple[str, str] | None:
     """Return the credentials of the user's netrc file for the host of *url*, if any.
 
-    The file is parsed again only when it changes. Unreadable or malformed files are ignored, as
-    requests does.
+    The file is parsed again only when it changes; where there was none, one that appears is seen
+    within a second. Unreadable or malformed files are ignored, as requests does.
     """
+    global _netrc_absent
     if isinstance(url, bytes):
         url = url.decode("utf-8")
+    data = getattr(os.environ, "_data", None)
+    names = [data.get(name) for name in _NETRC_NAMES] if isinstance(data, dict) else None
+    now = time.monotonic()
+    seen, under = _netrc_absent
+    if names is not None and under == names and now - seen < _NETRC_LOOKS_SECONDS:
+        return None
     named = os.environ.get("NETRC")
     candidates = (named,) if named is not None else ("~/.netrc", "~/_netrc")
     for candidate in candidates:
@@ -147,4 +181,5 @@ def get_netrc_auth(url: Any) -> tuple[str, str] | None:
         if entry and any(entry):
             return (entry[0] or entry[1] or "", entry[2] or "")
         return None
+    _netrc_absent = (now, names)
     return None

@@ -10,15 +10,26 @@ from typing import Any, ClassVar
 from .auth import HTTPBasicAuth
 from .binding import Binding
 from .bodies import encode_files, encode_form, encode_json, is_stream, super_len
-from .cookies import cookiejar_from_dict, copy_cookie_jar, get_cookie_header
+from .cookies import (
+    RequestsCookieJar,
+    cookiejar_from_dict,
+    copy_cookie_jar,
+    get_cookie_header,
+)
 from .structures import CaseInsensitiveDict
 from .urls import get_auth_from_url, path_url, prepare_url
 
 Hook = Callable[..., Any]
 
 # A header's first character is no space and no part contains a line break.
-_NAME = {str: re.compile(r"^[^:\s][^:\r\n]*\Z"), bytes: re.compile(rb"^[^:\s][^:\r\n]*\Z")}
-_VALUE = {str: re.compile(r"^\S[^\r\n]*\Z|^\Z"), bytes: re.compile(rb"^\S[^\r\n]*\Z|^\Z")}
+_NAME: dict[type[Any], re.Pattern[Any]] = {
+    str: re.compile(r"^[^:\s][^:\r\n]*\Z"),
+    bytes: re.compile(rb"^[^:\s][^:\r\n]*\Z"),
+}
+_VALUE: dict[type[Any], re.Pattern[Any]] = {
+    str: re.compile(r"^\S[^\r\n]*\Z|^\Z"),
+    bytes: re.compile(rb"^\S[^\r\n]*\Z|^\Z"),
+}
 
 
 def default_hooks() -> dict[str, list[Hook]]:
@@ -110,7 +121,7 @@ class PreparedRequestBase(_Hooks):
         self.method: str | None = None
         self.url: str | None = None
         self.headers: CaseInsensitiveDict = None  # type: ignore[assignment]  # until prepared
-        self._cookies: CookieJar | None = None
+        self._jar: CookieJar | None = None
         self.body: Any = None
         self.hooks = default_hooks()
         self._body_position: Any = None
@@ -146,12 +157,23 @@ class PreparedRequestBase(_Hooks):
         other.method = self.method
         other.url = self.url
         other.headers = self.headers.copy() if self.headers is not None else self.headers
-        other._cookies = copy_cookie_jar(self._cookies)
+        other._jar = copy_cookie_jar(self._jar)
         other.body = self.body
         other.hooks = self.hooks
         other._body_position = self._body_position
         other._challenge = self._challenge
         return other
+
+    @property
+    def _cookies(self) -> CookieJar:
+        """The cookies this request was prepared with; made when first asked for."""
+        if self._jar is None:
+            self._jar = RequestsCookieJar()
+        return self._jar
+
+    @_cookies.setter
+    def _cookies(self, jar: CookieJar | None) -> None:
+        self._jar = jar
 
     @property
     def path_url(self) -> str:
@@ -178,10 +200,14 @@ class PreparedRequestBase(_Hooks):
         self.url = prepare_url(url, params, self._binding.errors)
 
     def prepare_headers(self, headers: Any) -> None:
-        self.headers = CaseInsensitiveDict()
+        self.headers = checked = CaseInsensitiveDict()
+        good_name, good_value = _NAME[str].match, _VALUE[str].match
         for name, value in (headers or {}).items():
+            if type(name) is str and type(value) is str and good_name(name) and good_value(value):
+                checked[name] = value
+                continue
             self._check_header(name, value)
-            self.headers[name.decode("ascii") if isinstance(name, bytes) else name] = value
+            checked[name.decode("ascii") if isinstance(name, bytes) else name] = value
 
     def _check_header(self, name: Any, value: Any) -> None:
         for part, rules, kind in ((name, _NAME, "name"), (value, _VALUE, "value")):
@@ -199,6 +225,9 @@ class PreparedRequestBase(_Hooks):
 
     def prepare_cookies(self, cookies: Any) -> None:
         """Set the ``Cookie`` header from *cookies*, unless it is there already."""
+        if cookies is None:
+            self._jar = None
+            return
         jar = cookies if isinstance(cookies, CookieJar) else cookiejar_from_dict(cookies)
         self._cookies = jar
         header = get_cookie_header(jar, self)
@@ -241,7 +270,7 @@ class PreparedRequestBase(_Hooks):
 
     def prepare_content_length(self, body: Any) -> None:
         if body is not None:
-            length = super_len(body, self._binding.errors)
+            length = len(body) if type(body) is bytes else super_len(body, self._binding.errors)
             if length:
                 self.headers["Content-Length"] = str(length)
         elif self.method not in ("GET", "HEAD") and self.headers.get("Content-Length") is None:

@@ -88,11 +88,12 @@ class ResponseBase:
     def _from_wire(cls, incoming: Incoming, request: Any, connection: Any) -> Any:
         self = cls(incoming.status)
         self.headers = CaseInsensitiveDict.from_wire(incoming.headers)
-        self._set_cookie = [
-            value.decode("latin-1")
-            for name, value in incoming.headers
-            if name.lower() == b"set-cookie"
-        ]
+        if "set-cookie" in self.headers:
+            self._set_cookie = [
+                value.decode("latin-1")
+                for name, value in incoming.headers
+                if name.lower() == b"set-cookie"
+            ]
         self.reason = incoming.reason
         self.encoding = encoding_from_headers(self.headers)
         self.url = request.url

@@ -15,6 +15,7 @@ from .cookies import (
     RequestsCookieJar,
     cookiejar_from_dict,
     extract_cookies_to_jar,
+    is_empty_jar,
     merge_cookies,
 )
 from .decoding import ACCEPT_ENCODING
@@ -55,6 +56,8 @@ def merge_setting(request: Any, session: Any, kind: type[Any] = dict) -> Any:
         return request
     if request is None:
         return session
+    if type(request) is dict and type(session) is dict and not session and kind is dict:
+        return {key: value for key, value in request.items() if value is not None}
     if not (isinstance(session, Mapping) and isinstance(request, Mapping)):
         return request
     merged = kind(session)
@@ -155,13 +158,7 @@ class SessionRules:
     def prepare_request(self, request: Any) -> Any:
         """Encode a Request with the settings of this session. Returns a PreparedRequest."""
         config = self._config
-        cookies = request.cookies or {}
-        if isinstance(cookies, Mapping) and not isinstance(cookies, RequestsCookieJar):
-            cookies = cookiejar_from_dict(cookies)
-        merged = RequestsCookieJar()
-        if self._keep_cookies:
-            merge_cookies(merged, config.cookies)
-        merge_cookies(merged, cookies)
+        merged = self._merged_cookies(request.cookies or {})
         auth = request.auth
         if config.trust_env and not auth and not config.auth:
             auth = get_netrc_auth(request.url)
@@ -179,6 +176,18 @@ class SessionRules:
             hooks=merge_hooks(request.hooks, config.hooks),
         )
         return prepared
+
+    def _merged_cookies(self, cookies: Any) -> Any:
+        """The session's cookies with those of a request; None for none at all."""
+        known = self._config.cookies
+        if not cookies and (not self._keep_cookies or is_empty_jar(known)):
+            return None
+        if isinstance(cookies, Mapping) and not isinstance(cookies, RequestsCookieJar):
+            cookies = cookiejar_from_dict(cookies)
+        merged = RequestsCookieJar()
+        if self._keep_cookies:
+            merge_cookies(merged, known)
+        return merge_cookies(merged, cookies)
 
     def merge_environment_settings(
         self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any

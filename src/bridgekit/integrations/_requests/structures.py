@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar, overload
 
 _T = TypeVar("_T")
+
+
+class _Items(ItemsView[str, Any]):
+    """The items, without a look-up for each."""
+
+    _mapping: CaseInsensitiveDict
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._mapping._store.values())
 
 
 class CaseInsensitiveDict(MutableMapping[str, Any]):
@@ -24,7 +33,8 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
         if isinstance(data, CaseInsensitiveDict):
             self._store.update(data._store)
             data = None
-        self.update({} if data is None else data, **kwargs)
+        if data or kwargs:
+            self.update({} if data is None else data, **kwargs)
 
     @classmethod
     def from_wire(cls, pairs: Iterable[tuple[bytes, bytes]]) -> CaseInsensitiveDict:
@@ -53,6 +63,13 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._store.values())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        pair = self._store.get(key.lower())
+        return default if pair is None else pair[1]
+
+    def items(self) -> ItemsView[str, Any]:
+        return _Items(self)
 
     def __len__(self) -> int:
         return len(self._store)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from types import ModuleType
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlencode, urlsplit, urlunparse
+from urllib.parse import quote, quote_plus, unquote, urlencode, urlsplit, urlunparse
 
 _SCHEME = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+-]*:|/)")
 _URI = re.compile(
@@ -214,12 +214,29 @@ def to_key_val_list(value: Any) -> list[tuple[Any, Any]]:
     return list(value)
 
 
+_PLAIN = frozenset([str, int, type(None)])
+_quoted = lru_cache(maxsize=1024)(quote_plus)
+
+
+def _quoted_value(value: str | int) -> str:
+    text = value if type(value) is str else str(value)
+    return text if text.isalnum() and text.isascii() else quote_plus(text)
+
+
 def encode_params(data: Any) -> Any:
     """Form-encode a mapping or pairs (None values dropped); other values pass unchanged."""
     if isinstance(data, (str, bytes)) or hasattr(data, "read"):
         return data
     if not hasattr(data, "__iter__"):
         return data
+    if type(data) is dict and all(
+        type(key) is str and type(value) in _PLAIN for key, value in data.items()
+    ):
+        return "&".join(
+            f"{_quoted(key)}={_quoted_value(value)}"
+            for key, value in data.items()
+            if value is not None
+        )
     result: list[tuple[Any, Any]] = []
     for key, values in to_key_val_list(data):
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):

@@ -19,11 +19,16 @@ class Outgoing:
 
     method: str
     location: Location
-    headers: list[tuple[bytes, bytes]]
+    lines: list[tuple[str, str]]
     body: Any
     connect: float | None
     read: float | None
     request: Any
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The header lines as they go over the wire: latin-1. Raises UnicodeEncodeError."""
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.lines]
 
     @property
     def url(self) -> str:
@@ -115,19 +120,17 @@ class Incoming:
                 self.close()
 
 
-def wire_headers(request: Any, location: Location) -> list[tuple[bytes, bytes]]:
-    """Return the header lines of *request*, ``Host`` first. Strings are encoded as latin-1."""
+def wire_headers(request: Any, location: Location) -> list[tuple[str, str]]:
+    """Return the header lines of *request*, ``Host`` first. Bytes are decoded as latin-1."""
+    headers = request.headers
     lines = [
-        (
-            name.encode("latin-1"),
-            value.encode("latin-1") if isinstance(value, str) else value,
-        )
-        for name, value in request.headers.items()
+        (name, value if isinstance(value, str) else value.decode("latin-1"))
+        for name, value in headers.items()
     ]
-    if "accept-encoding" not in request.headers:
-        lines.insert(0, (b"Accept-Encoding", b"identity"))  # as http.client does
-    if "host" not in request.headers:
-        lines.insert(0, (b"Host", location.host_header.encode("ascii")))
+    if "accept-encoding" not in headers:
+        lines.insert(0, ("Accept-Encoding", "identity"))  # as http.client does
+    if "host" not in headers:
+        lines.insert(0, ("Host", location.host_header))
     return lines
 
 
