@@ -108,15 +108,36 @@ class LoopCall:
         return self._result
 
 
+class _Start:
+    """Begins a call on its loop. Where the loop is closed before that, the call fails.
+
+    A closed loop drops what it has not run; nothing else says so.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: LoopCall) -> None:
+        self._call: LoopCall | None = call
+
+    def __call__(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.start()
+
+    def __del__(self) -> None:
+        if self._call is not None:
+            self._call.fail(PortalClosedError("the event loop was closed before the call began"))
+
+
 def call_on_loop(loop: asyncio.AbstractEventLoop, func: Callable[[], Awaitable[Any]]) -> Any:
     """Run ``func()`` as a task of a loop that runs in another thread, and wait for it.
 
-    :raises PortalClosedError: the loop is closed.
+    :raises PortalClosedError: the loop is closed, or was before the call began.
     """
     call = LoopCall(func, loop)
     del func
     try:
-        loop.call_soon_threadsafe(call.start)
+        loop.call_soon_threadsafe(_Start(call))
     except RuntimeError as error:
         call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
     try:

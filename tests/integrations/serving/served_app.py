@@ -143,7 +143,8 @@ def starts_a_waiting_thread() -> str:
         except BaseException as error:
             say(f"thread ended by {type(error).__name__}")
 
-    threading.Thread(target=work).start()
+    # Not a daemon as the thread of the view is: the process waits for its end.
+    threading.Thread(target=work, daemon=False).start()
     begun.wait(10)
     return "waiting"
 
