@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.merging import with_its_like
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
 from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
-from bridgekit_codemods.rules.base import Granularity, Options
+from bridgekit_codemods.rules.base import Granularity, Options, Rule
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,18 @@ class RulePlanner:
         program = self.program(sources)
         for rule in RULES:
             step = rule.propose(program, self.options, kept)
-            if step is not None and step.changes:
+            if step is None or not step.changes:
+                continue
+            if self.options.granularity != "layer":
                 return step
+            propose = partial(self._propose, rule, kept)
+            return with_its_like(step, sources, kept, propose)
         return None
+
+    def _propose(
+        self, rule: Rule, kept: frozenset[str], sources: Mapping[str, bytes]
+    ) -> Step | None:
+        return rule.propose(self.program(sources), self.options, kept)
 
     def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What the rules leave alone in the program as it is now, sorted by place."""
