@@ -26,9 +26,11 @@ from urllib.parse import urlencode
 
 import click
 import quart
+from blinker import Signal
 from quart.cli import AppGroup, ScriptInfo
 from quart.ctx import AppContext, RequestContext
 from quart.globals import _cv_app, _cv_request
+from quart.signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
 from quart.testing import QuartClient, QuartCliRunner
 from quart.wrappers import Request
 from quart.wrappers.response import IterableBody
@@ -132,6 +134,7 @@ class _AppContext(AppContext):
         """
         refuse_on_loop_thread(self.push, "with app.app_context()")
         self.__dict__.setdefault("_sync_tokens", []).append(_cv_app.set(self))
+        self._announce(appcontext_pushed)
         return self
 
     def __exit__(
@@ -142,9 +145,22 @@ class _AppContext(AppContext):
     ) -> None:
         try:
             if len(self._sync_tokens) == 1:
-                async_to_sync(self.app.do_teardown_appcontext)(exc)
+                async_to_sync(_on_calling_thread)(self.app.do_teardown_appcontext, exc)
         finally:
             _cv_app.reset(self._sync_tokens.pop())
+        self._announce(appcontext_popped)
+
+    def _announce(self, signal: Signal) -> None:
+        if signal.receivers:
+            wrap = cast(Any, self.app.ensure_async)
+            send = functools.partial(signal.send_async, _sync_wrapper=wrap)
+            async_to_sync(_on_calling_thread)(send, self.app)
+
+
+async def _on_calling_thread(function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    """Await it; its synchronous parts run on the thread that waits for it."""
+    async with calling_thread_context():
+        await function(*args)
 
 
 class _Client(QuartClient):
@@ -324,6 +340,14 @@ class Quart(quart.Quart):
         task = asyncio.get_running_loop().create_task(run())
         self.background_tasks.add(task)
         task.add_done_callback(self.background_tasks.discard)
+
+    async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
+        """As Quart's, but last registered first, as in Flask."""
+        for function in reversed(self.teardown_appcontext_funcs):
+            await self.ensure_async(function)(exc)
+        await appcontext_tearing_down.send_async(
+            self, _sync_wrapper=cast(Any, self.ensure_async), exc=exc
+        )
 
     def app_context(self) -> AppContext:
         """An application context for ``async with``, or for ``with`` in synchronous code."""
