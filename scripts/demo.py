@@ -57,9 +57,13 @@ def migrate(directory: Path, client: str) -> int:
     guard = f"{shlex.quote(sys.executable)} -m pytest -q"
     command = [
         *(sys.executable, "-m", "bridgekit.cli", "migrate", str(directory), "--write"),
+        *("--granularity", "layer"),
         *("--guard", guard, "--client", client),
     ]
-    shown = f'bridgekit migrate {directory} --write --guard "python -m pytest -q" --client {client}'
+    shown = (
+        f"bridgekit migrate {directory} --write --granularity layer "
+        f'--guard "python -m pytest -q" --client {client}'
+    )
     heading(shown)
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 

@@ -48,8 +48,9 @@ def _key(kind: str, span: Span) -> _Key:
 class FileEdits:
     """The edits of one file. Not thread-safe; one instance serves one `apply`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, first_party: frozenset[str] = frozenset()) -> None:
         self.path = path
+        self._first_party = first_party
         self._edits: dict[_Key, list[Edit]] = defaultdict(list)
         self._imports: list[ImportChange] = []
 
@@ -98,7 +99,7 @@ class FileEdits:
                 kind, line, col = missed[0][:3]
                 raise EditMissed(f"{self.path}:{line}:{col}: no {kind} here to edit")
         if self._imports:
-            module = change_imports(module, self._imports)
+            module = change_imports(module, self._imports, self._first_party)
         return module.bytes
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import libcst as cst
 from libcst.codemod import CodemodContext
 from libcst.codemod.visitors import AddImportsVisitor, RemoveImportsVisitor
+
+from bridgekit_codemods.editing.sections import in_their_sections
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,22 @@ class ImportChange:
     alias: str | None = None
 
 
-def change_imports(module: cst.Module, changes: Sequence[ImportChange]) -> cst.Module:
-    """Applies the additions, then the removals that nothing needs any more."""
+def change_imports(
+    module: cst.Module, changes: Sequence[ImportChange], first_party: Collection[str] = ()
+) -> cst.Module:
+    """Applies the additions, then the removals that nothing needs any more.
+
+    `first_party` are the top-level names of the program itself, by which new imports find their
+    section.
+    """
     context = CodemodContext()
     for change in changes:
         if change.action == "add":
             AddImportsVisitor.add_needed_import(context, change.module, change.name, change.alias)
-    module = AddImportsVisitor(context).transform_module(module)
+    before = module
+    module = in_their_sections(
+        before, AddImportsVisitor(context).transform_module(before), first_party
+    )
     drops = [change for change in changes if change.action == "drop"]
     if drops:
         context = CodemodContext()

@@ -58,7 +58,8 @@ class Draft:
     def edits(self, path: str) -> FileEdits:
         """The edit set of that file, made on first use."""
         if path not in self.files:
-            self.files[path] = FileEdits(path)
+            own = frozenset(module.partition(".")[0] for module in self.program.modules)
+            self.files[path] = FileEdits(path, own)
         return self.files[path]
 
     def changes(self) -> Mapping[str, bytes]:

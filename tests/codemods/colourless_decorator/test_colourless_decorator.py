@@ -71,7 +71,7 @@ def test_a_factory_gets_a_twin_with_the_same_body(rewritten) -> None:
 """,
     )
     assert after.partition("\n\n\n")[2] == (expected + USE).partition("\n\n\n")[2]
-    imports = set(after.partition("\n\n\n")[0].splitlines())
+    imports = set(after.partition("\n\n\n")[0].split("\n")) - {""}
     assert imports == {"import functools", "import time", "import inspect", "import anyio"}
 
 

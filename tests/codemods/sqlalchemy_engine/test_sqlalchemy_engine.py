@@ -91,8 +91,8 @@ def test_names_through_a_module_are_imported(rewritten) -> None:
     assert rewritten(RULE, source) == dedent(
         """\
         import sqlalchemy as sa
-        from sqlalchemy import orm
         from bridgekit.integrations.sqlalchemy import Session, create_engine, sessionmaker
+        from sqlalchemy import orm
 
         engine = create_engine("sqlite://")
         factory = sessionmaker(engine)

@@ -50,7 +50,9 @@ def test_one_line_stays_one_line(rewritten) -> None:
     assert after.endswith(
         "    return session.scalars(select(Order).where(Order.id == 1)).all()  # newest\n"
     )
-    assert after.startswith("from sqlalchemy.orm import DeclarativeBase")
+    assert after.startswith(
+        "from sqlalchemy import select\nfrom sqlalchemy.orm import DeclarativeBase"
+    )
     assert "from sqlalchemy import select\n" in after
 
 
