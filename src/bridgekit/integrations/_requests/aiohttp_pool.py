@@ -13,8 +13,10 @@ import re
 import select
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
+from . import aiohttp_reuse
 from .binding import Binding
 from .loops import forget_with_loop
 from .pools import Pool, PoolOptions, tag
@@ -32,6 +34,7 @@ _LINE = 65536
 _QUAD = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _NUMERIC = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)(\.(0[xX][0-9a-fA-F]+|\d+))*")
 _LARGE = 1 << 18
+_ENDPOINTS = 256
 _tasks: set[asyncio.Task[None]] = set()
 _BODILESS = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH"])
 
@@ -55,6 +58,27 @@ def _connector_class() -> type[Any]:
     """
 
     class Connector(aiohttp.TCPConnector):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            #: The keys of the idle connections, by what varies within a pool.
+            self.endpoints: dict[tuple[str, int | None, bool], Any] = {}
+
+        def _release(self, key: Any, *args: Any, **kwargs: Any) -> None:
+            super()._release(key, *args, **kwargs)
+            self.endpoints[key.host, key.port, key.is_ssl] = key
+            if len(self.endpoints) > _ENDPOINTS:
+                self.endpoints = {e: k for e, k in self.endpoints.items() if k in self._conns}
+
+        async def idle(self, endpoint: tuple[str, int | None, bool]) -> Any:
+            """Take an idle connection, or None."""
+            key = self.endpoints.get(endpoint)
+            if key is None:
+                return None
+            connection = await self._get(key, [])
+            if connection is None:
+                self.endpoints.pop(endpoint, None)
+            return connection
+
         async def _get(self, *args: Any, **kwargs: Any) -> Any:
             while True:
                 connection = await super()._get(*args, **kwargs)
@@ -102,19 +126,37 @@ def _takes_host(host: str) -> bool:
 
 
 class _Watched:
-    """A body that remembers why it failed, since aiohttp reports only that sending did."""
+    """A body that remembers why it failed, since aiohttp reports only that sending did.
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    A body that is longer or shorter than its Content-Length fails too: aiohttp would cut off the
+    rest, or leave the server waiting for it.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], errors: ModuleType, request: Any) -> None:
         self._chunks = chunks
+        self._errors = errors
+        self._request = request
+        declared = request.headers.get("Content-Length")
+        self._length = int(declared) if declared is not None and declared.isdigit() else None
         self.error: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        length, sent = self._length, 0
         try:
             async for chunk in self._chunks:
+                sent += len(chunk)
+                if length is not None and sent > length:
+                    raise self._wrong_length("Too much data for declared Content-Length")
                 yield chunk
+            if length is not None and sent < length:
+                raise self._wrong_length("Too little data for declared Content-Length")
         except Exception as error:
             self.error = error
             raise
+
+    def _wrong_length(self, message: str) -> Exception:
+        error: Exception = self._errors.InvalidHeader(message, request=self._request)
+        return error
 
 
 class AiohttpPool(Pool):
@@ -132,6 +174,7 @@ class AiohttpPool(Pool):
             keepalive_timeout=None,
             local_addr=local,
         )
+        self._connector = connector
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -145,6 +188,9 @@ class AiohttpPool(Pool):
 
     async def exchange(self, outgoing: Outgoing) -> Incoming:
         """Send and await the head of the response. Raises the mapped exceptions."""
+        reply = await self._exchange_over_idle(outgoing)
+        if reply is not None:
+            return reply
         headers = dict(outgoing.lines)
         body = outgoing.body
         chunked: bool | None = None
@@ -152,7 +198,7 @@ class AiohttpPool(Pool):
         if isinstance(body, str):
             body = body.encode("utf-8")
         if body is not None and (not isinstance(body, bytes) or len(body) > _LARGE):
-            chunks = _Watched(async_body_chunks(body))
+            chunks = _Watched(async_body_chunks(body), self._binding.errors, outgoing.request)
             body = chunks
             if "Transfer-Encoding" in headers:
                 del headers["Transfer-Encoding"]  # aiohttp writes it
@@ -182,11 +228,46 @@ class AiohttpPool(Pool):
             response.reason or "",
             list(response.raw_headers),
             "HTTP/1.1" if version is None else f"HTTP/{version.major}.{version.minor}",
-            astream=self._stream(response, outgoing),
+            astream=self._stream(response.content, outgoing),
             aread=lambda: self._read(response, outgoing),
             aclose=lambda: self._finish(response),
             abandon=lambda: self._abandon(response),
         )
+
+    async def _exchange_over_idle(self, outgoing: Outgoing) -> Incoming | None:
+        data = aiohttp_reuse.message_bytes(outgoing)
+        if data is None:
+            return None
+        connection = await self._connector.idle(aiohttp_reuse.endpoint(outgoing.location))
+        if connection is None:
+            return None
+        self.enter()
+        try:
+            reply = await aiohttp_reuse.send(
+                connection, data, outgoing.method, outgoing.read, _LINE
+            )
+        except BaseException as error:
+            await self._left()
+            mapped = self._map(error, outgoing.request, in_body=False)
+            if mapped is None:
+                raise
+            raise mapped from error
+        message = reply.message
+        version = message.version
+        return Incoming(
+            message.code,
+            message.reason or "",
+            list(message.raw_headers),
+            f"HTTP/{version.major}.{version.minor}",
+            astream=self._stream(reply.payload, outgoing),
+            aread=lambda: self._read(reply, outgoing),
+            aclose=lambda: self._finish_reply(reply),
+            abandon=lambda: self._abandon(reply.connection),
+        )
+
+    async def _finish_reply(self, reply: aiohttp_reuse.Reply) -> None:
+        reply.finish()
+        await self._left()
 
     def _map(self, error: BaseException, request: Any, *, in_body: bool) -> Any:
         errors = self._binding.errors
@@ -223,10 +304,10 @@ class AiohttpPool(Pool):
                 raise
             raise mapped from error
 
-    def _stream(self, response: Any, outgoing: Outgoing) -> Callable[[], AsyncIterator[bytes]]:
+    def _stream(self, content: Any, outgoing: Outgoing) -> Callable[[], AsyncIterator[bytes]]:
         async def chunks() -> AsyncIterator[bytes]:
             try:
-                async for chunk in response.content.iter_any():
+                async for chunk in content.iter_any():
                     yield chunk
             except Exception as error:
                 mapped = self._map(error, outgoing.request, in_body=True)
@@ -243,7 +324,7 @@ class AiohttpPool(Pool):
             response.close()
         await self._left()
 
-    def _abandon(self, response: Any) -> None:
+    def _abandon(self, closeable: Any) -> None:
         if self._loop.is_closed():
             return
         try:
@@ -251,9 +332,9 @@ class AiohttpPool(Pool):
         except RuntimeError:
             here = False
         if here:
-            response.close()
+            closeable.close()
         else:
-            self._loop.call_soon_threadsafe(response.close)
+            self._loop.call_soon_threadsafe(closeable.close)
         self.leave()
 
     async def _left(self) -> None:
