@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+
 from bridgekit_codemods.editing import FileEdits, nodes
 from bridgekit_codemods.editing.edits import EditMissed
 from bridgekit_codemods.program.source import load_file

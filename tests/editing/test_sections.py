@@ -13,7 +13,8 @@ OWN = frozenset({"app"})
     ("before", "wanted", "after"),
     [
         (
-            '"""Doc."""\n\nimport os\n\nfrom flask import g\n\nfrom app.db import x\n\nos.g = g, x\n',
+            '"""Doc."""\n\nimport os\n\nfrom flask import g\n\n'
+            "from app.db import x\n\nos.g = g, x\n",
             [("inspect", None), ("bridgekit", "to_thread")],
             '"""Doc."""\n\nimport inspect\nimport os\n\nfrom bridgekit import to_thread\n'
             "from flask import g\n\nfrom app.db import x\n\nos.g = g, x\n",

@@ -52,7 +52,8 @@ def test_the_twin_takes_the_name_everywhere() -> None:
     after = folded(
         {
             "lib.py": LIB,
-            "a.py": "from lib import work_async\n\n\nasync def f():\n    return await work_async(1)\n",
+            "a.py": "from lib import work_async\n\n\n"
+            "async def f():\n    return await work_async(1)\n",
             "b.py": "import lib\n\n\nasync def f():\n    return (await lib.work_async(1)).real\n",
             "c.py": "from lib import work_async as w_async\n\n\nasync def f():\n"
             "    return await w_async(1)\n",
