@@ -51,7 +51,7 @@ def opened_before(monkeypatch: pytest.MonkeyPatch) -> Counter[bool]:
 
 @pytest.mark.usefixtures("opened_before")
 @pytest.mark.parametrize("name", CASES)
-def test_behaviour_is_that_of_requests(name: str, server: Server, expected: dict[str, Any]) -> None:
+def test_behaviour_is_that_of_requests(name: str, server: Server) -> None:
     assert outcome(CASES[name], "httpx", "async", server.url) == outcome(
         CASES[name], "requests", "sync", server.url
     )
