@@ -171,6 +171,12 @@ def walkthrough(tmp_path: Path) -> tuple[list[object], object]:
     return runner.parse(text), runner.Walk(tmp_path, clone, 1500)
 
 
+def test_there_are_ten_sections(tmp_path: Path) -> None:
+    sections, _ = walkthrough(tmp_path)
+    numbers = [section.title.partition(".")[0] for section in sections if section.title]
+    assert numbers == [str(number) for number in range(1, 11)]
+
+
 @pytest.mark.timeout(400)
 def test_the_way_up_to_the_dry_run(tmp_path: Path) -> None:
     sections, reader = walkthrough(tmp_path)
