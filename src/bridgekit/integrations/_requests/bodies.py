@@ -96,8 +96,10 @@ def _part(
     if filename is not None:
         disposition += "; " + _quote_param("filename", filename)
     fields: dict[str, Any] = dict(headers or {})
+    # As requests does: what the caller put into these headers of the part is overwritten.
     fields["Content-Disposition"] = disposition
     fields["Content-Type"] = content_type
+    fields["Content-Location"] = None
     order = ["Content-Disposition", "Content-Type"]
     order += [key for key in fields if key not in order]
     head = "".join(f"{key}: {fields[key]}\r\n" for key in order if fields.get(key))
@@ -111,7 +113,8 @@ def _part(
 def encode_files(files: Any, data: Any) -> tuple[bytes, str]:
     """Return body and content type of a multipart form; file objects are read whole.
 
-    Raises ValueError for a string as *data* or for anything that is not made of pairs.
+    Raises ValueError for a string as *data*, for anything that is not made of pairs, and for a
+    tuple that is not (name, file), (name, file, type) or (name, file, type, headers).
     """
     if not files:
         raise ValueError("Files must be provided.")
@@ -130,7 +133,8 @@ def encode_files(files: Any, data: Any) -> tuple[bytes, str]:
         if isinstance(value, (tuple, list)):
             filename, source, *rest = value
             content_type = rest[0] if rest else None
-            headers = rest[1] if len(rest) > 1 else None
+            if len(rest) > 1:
+                (headers,) = rest[1:]
         else:
             filename, source = _guess_filename(value) or key, value
         if source is None:

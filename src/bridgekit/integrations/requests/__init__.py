@@ -19,7 +19,11 @@ Limits, stated: no default timeout; connections in use are not limited, idle one
 
 Differences that can be seen, on purpose:
 
-- ``User-Agent`` is ``bridgekit-requests/1``.
+- ``User-Agent`` is ``bridgekit-requests/1``. Removed by the value None it is not sent at all,
+  where requests sends ``python-urllib3/...`` in its place.
+- A streamed body that is longer or shorter than its Content-Length (a text file that is not ASCII,
+  whose characters requests counts) raises InvalidHeader; requests lets the server cut it off or
+  wait for the rest.
 - Error messages of the network (``str(error)``) are the library's, not urllib3's.
 - Pieces of a chunked body may be smaller than urllib3's; never larger than asked for.
 - `async_client` and `aio` reuse connections between calls; the synchronous module functions open
