@@ -57,6 +57,35 @@ def changed_dependencies(
     return changes
 
 
+def beside_in_groups(files: Mapping[str, bytes], requirement: str, anchor: str) -> dict[str, bytes]:
+    """pyproject.toml with `requirement` added to each extra or group that lists `anchor`."""
+    changes: dict[str, bytes] = {}
+    for path, data in sorted(files.items()):
+        if PurePosixPath(path).name != "pyproject.toml":
+            continue
+        try:
+            document = tomlkit.parse(data.decode("utf-8"))
+        except (ParseError, UnicodeDecodeError):
+            continue
+        tables = (
+            document.get("project", {}).get("optional-dependencies", {}),
+            document.get("dependency-groups", {}),
+        )
+        for listed in (group for table in tables for group in table.values()):
+            if not isinstance(listed, Array):
+                continue
+            present = {_canonical(item) for item in listed if isinstance(item, str)}
+            if _canonical(anchor) in present and _canonical(requirement) not in present:
+                if "\n" in listed.as_string():
+                    listed.add_line(requirement)
+                else:
+                    listed.append(requirement)
+        after = tomlkit.dumps(document).encode("utf-8")
+        if after != data:
+            changes[path] = after
+    return changes
+
+
 def _canonical(requirement: str) -> str:
     match = _NAME.match(requirement)
     return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""

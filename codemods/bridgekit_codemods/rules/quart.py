@@ -26,6 +26,11 @@ from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.body import Unconvertible
+from bridgekit_codemods.rules.dependencies import (
+    beside_in_groups,
+    changed_dependencies,
+    project_files,
+)
 from bridgekit_codemods.rules.moves import move_imports
 from bridgekit_codemods.rules.quart_names import is_extension, is_flask, moved_name
 from bridgekit_codemods.rules.quart_tests import ClientUses, convert_tests
@@ -82,8 +87,12 @@ class FlaskToQuart:
         rewriter.module_level()
         flipped, added = convert_tests(colours, Obstacles(colours), draft)
         changes: dict[str, bytes | None] = dict(draft.changes())
+        settings = project_files(program)
+        settings.update(changed_dependencies(settings, ["quart>=0.20,<0.23"], ["flask"]))
         if flipped:
-            changes.update(asynchronous_tests(program, changes))
+            settings.update(beside_in_groups(settings, "pytest-asyncio>=1.2", "pytest"))
+            settings.update(asynchronous_tests(settings))
+        changes.update({p: d for p, d in settings.items() if d != program.extra.get(p)})
         return Step(
             key=self.key,
             kind="quart",

@@ -36,7 +36,7 @@ _COMPANIONS = frozenset(
         "requests_aws4auth", "requests_futures", "cachecontrol", "grequests",
     }
 )  # fmt: skip
-_ADDED = ("httpx>=0.28,<1", "httpx-aiohttp>=0.2", "aiohttp>=3.11")
+_ADDED = ("httpx>=0.28,<1", "aiohttp>=3.11")
 _ADDED_HTTPX2 = ("httpx2>=2.10", "aiohttp>=3.11")
 
 

@@ -12,9 +12,6 @@ from collections.abc import Mapping
 import tomlkit
 from tomlkit.items import Table
 
-from bridgekit_codemods.program.program import Program
-from bridgekit_codemods.rules.dependencies import project_files
-
 SETTINGS = {
     "asyncio_mode": "auto",
     "asyncio_default_fixture_loop_scope": "session",
@@ -22,16 +19,12 @@ SETTINGS = {
 }
 
 
-def asynchronous_tests(
-    program: Program, changed: Mapping[str, bytes | None]
-) -> dict[str, bytes | None]:
+def asynchronous_tests(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The pytest settings of the project with async tests switched on, as files to write.
 
     The file that pytest would read is the one that is changed: pytest.ini, then pyproject.toml,
     tox.ini, setup.cfg; a new pytest.ini where there is none.
     """
-    files: dict[str, bytes] = {**project_files(program)}
-    files.update({path: data for path, data in changed.items() if data is not None})
     for name, section in (
         ("pytest.ini", "pytest"),
         ("pyproject.toml", ""),

@@ -249,3 +249,19 @@ def test_a_test_with_no_async_form_keeps_the_program_on_flask() -> None:
 
 def test_a_program_without_flask_is_left_alone() -> None:
     assert reasons({"app.py": "import json\n"}) == []
+
+
+def test_the_declared_dependencies_follow() -> None:
+    project = """\
+        [project]
+        name = "x"
+        dependencies = ["flask>=3", "sqlalchemy"]  # web
+
+        [project.optional-dependencies]
+        test = ["pytest>=8"]
+        """
+    files = converted({"app.py": APP, "tests/test_app.py": TESTS, "pyproject.toml": project})
+    after = files["pyproject.toml"]
+    assert 'dependencies = ["sqlalchemy", "quart>=0.20,<0.23"]  # web' in after
+    assert 'test = ["pytest>=8", "pytest-asyncio>=1.2"]' in after
+    assert "asyncio_mode" in files["pytest.ini"]

@@ -201,7 +201,7 @@ def test_the_declared_dependencies_follow(propose) -> None:
     step = propose(RULE, {"app.py": "import requests\n", "pyproject.toml": project})
 
     assert step.changes["pyproject.toml"].decode() == project.replace(
-        '"requests>=2"', '"httpx>=0.28,<1", "httpx-aiohttp>=0.2", "aiohttp>=3.11"'
+        '"requests>=2"', '"httpx>=0.28,<1", "aiohttp>=3.11"'
     )
 
 
