@@ -16,252 +16,34 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import Token
-from types import TracebackType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, cast
-from urllib.parse import urlencode
 
 import click
 import quart
-from blinker import Signal
 from quart.cli import AppGroup, ScriptInfo
 from quart.ctx import AppContext, RequestContext
-from quart.globals import _cv_app, _cv_request
-from quart.signals import appcontext_popped, appcontext_pushed, appcontext_tearing_down
-from quart.testing import QuartClient, QuartCliRunner
+from quart.globals import _cv_app
+from quart.signals import appcontext_tearing_down
+from quart.testing import QuartCliRunner
 from quart.wrappers import Request
 from quart.wrappers.response import IterableBody
-from werkzeug.datastructures import Headers
 
 from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
 from bridgekit.adapters.contexts import ThreadSensitiveContext, calling_thread_context
-from bridgekit.engine.affinity import CURRENT_BINDING, ThreadBinding
 from bridgekit.engine.resources import close_loop_resources
 from bridgekit.engine.serving import start_serving, stop_serving
+from bridgekit.integrations import quart_contexts as contexts
+from bridgekit.integrations.quart_client import Client
 from bridgekit.integrations.quart_streaming import (
     StreamedBody,
     close_bodies,
-    hand_over,
     keep_open,
     stream_with_context,
 )
 
 __all__ = ["AppGroup", "Quart", "stream_with_context", "with_appcontext"]
-
-
-class _RequestContext(RequestContext):
-    """Remembers the thread of the request's synchronous code for its teardown.
-
-    A context can outlive its request (the test client keeps it open); what its teardown closes
-    must still be closed on the thread that opened it.
-    """
-
-    _binding: ThreadBinding | None = None
-    _let_go: Callable[[], object] | None = None
-    origin: _RequestContext | None = None
-
-    def copy(self) -> _RequestContext:
-        copied = _RequestContext(self.app, self.request, self.session)
-        copied.origin = self
-        return copied
-
-    @property
-    def app_context(self) -> AppContext | None:
-        """The application context that was pushed together with this one."""
-        return self._cv_tokens[-1][1] if self._cv_tokens else None
-
-    async def push(self) -> None:
-        if not self._cv_tokens:
-            self._binding = CURRENT_BINDING.get()
-            if self._binding is not None:
-                self._binding.hold()
-                # A context that is never popped gives its thread back when it is collected.
-                finalizer = weakref.finalize(self, self._binding.let_go)
-                finalizer.atexit = False
-                self._let_go = finalizer
-        try:
-            await super().push()
-        except BaseException:
-            self.let_go_of_thread()
-            raise
-
-    async def pop(self, *exc: Any) -> None:
-        outermost = len(self._cv_tokens) == 1
-        with self.on_its_thread():
-            await super().pop(*exc)
-        if outermost:
-            self.let_go_of_thread()
-
-    async def auto_pop(self, exc: BaseException | None) -> None:
-        """As Quart's; a body that is streamed with the context takes over the teardown."""
-        preserved = self.request.scope.get("_quart._preserve_context", False)
-        if exc is None and not preserved and hand_over(self):
-            self.let_go_of_thread()
-        else:
-            await super().auto_pop(exc)
-
-    @contextmanager
-    def on_its_thread(self) -> Generator[None, None, None]:
-        token = CURRENT_BINDING.set(self._binding)
-        try:
-            yield
-        finally:
-            CURRENT_BINDING.reset(token)
-
-    def let_go_of_thread(self) -> None:
-        if self._let_go is not None:
-            self._let_go()
-            self._let_go = None
-
-
-class _AppContext(AppContext):
-    """An application context of both colours: ``async with`` as Quart's, ``with`` as Flask's.
-
-    Synchronous code that runs in a thread (a background job, a command, a test) keeps the form it
-    had. Its teardown functions run on that thread where they are synchronous.
-    """
-
-    _sync_tokens: list[Token[AppContext]]
-
-    def __enter__(self) -> _AppContext:
-        """Enter it on a thread that runs no loop.
-
-        :raises LoopThreadError: on a loop's thread; use ``async with`` there.
-        """
-        refuse_on_loop_thread(self.push, "with app.app_context()")
-        self.__dict__.setdefault("_sync_tokens", []).append(_cv_app.set(self))
-        self._announce(appcontext_pushed)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if len(self._sync_tokens) == 1:
-                async_to_sync(_on_calling_thread)(self.app.do_teardown_appcontext, exc)
-        finally:
-            _cv_app.reset(self._sync_tokens.pop())
-        self._announce(appcontext_popped)
-
-    def _announce(self, signal: Signal) -> None:
-        if signal.receivers:
-            wrap = cast(Any, self.app.ensure_async)
-            send = functools.partial(signal.send_async, _sync_wrapper=wrap)
-            async_to_sync(_on_calling_thread)(send, self.app)
-
-
-async def _on_calling_thread(function: Callable[..., Awaitable[Any]], *args: Any) -> None:
-    """Await it; its synchronous parts run on the thread that waits for it."""
-    async with calling_thread_context():
-        await function(*args)
-
-
-class _Client(QuartClient):
-    """Quart's test client; ``async with client`` keeps the whole context of the last request.
-
-    As with Flask's client, ``g`` is there beside ``request`` and ``session``, and the teardown
-    functions run when the next request begins or the block ends.
-    """
-
-    _kept: tuple[_RequestContext, Token[Any], Token[Any]] | None = None
-
-    async def open(
-        self, path: str, *, method: str = "GET", follow_redirects: bool = False, **request: Any
-    ) -> Any:
-        """As Quart's. Redirects are followed and repeated form fields sent as Flask's client does.
-
-        :raises RuntimeError: more than 20 redirects in a row.
-        """
-        request = _with_repeated_fields(request)
-        response = await self._open_once(path, method, request)
-        for _ in range(_MAX_REDIRECTS):
-            if not follow_redirects or response.status_code not in _REDIRECTS:
-                return response
-            if response.status_code not in (307, 308):
-                method = "HEAD" if method == "HEAD" else "GET"
-                request = _without_body(request)
-            request.pop("query_string", None)
-            response = await self._open_once(response.location, method, request)
-        raise RuntimeError(f"more than {_MAX_REDIRECTS} redirects, the last from {path}")
-
-    async def _open_once(self, path: str, method: str, request: dict[str, Any]) -> Any:
-        await self._tear_down_kept()
-        response = await super().open(path, method=method, **request)
-        if self.preserve_context:
-            self._keep(self.app._preserved_context)
-        return response
-
-    def _keep(self, preserved: object) -> None:
-        origin = preserved.origin if isinstance(preserved, _RequestContext) else None
-        if origin is not None and origin.app_context is not None:
-            app_token = _cv_app.set(origin.app_context)
-            self._kept = (origin, _cv_request.set(origin), app_token)
-
-    async def _tear_down_kept(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is None:
-            return
-        context, request_token, app_token = kept
-        try:
-            with context.on_its_thread():
-                await context.app.do_teardown_request(None, context)
-                close = getattr(context.request, "close", None)
-                if close is not None:
-                    await close()
-                await context.app.do_teardown_appcontext(None)
-        finally:
-            _cv_app.reset(app_token)
-            _cv_request.reset(request_token)
-            _cv_request.set(cast(Any, None))
-            context.let_go_of_thread()
-
-    async def __aexit__(self, exc_type: Any, exc_value: Any, tb: Any) -> None:
-        self.preserve_context = False
-        try:
-            await self._tear_down_kept()
-        finally:
-            await super().__aexit__(exc_type, exc_value, tb)
-
-
-_REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
-_MAX_REDIRECTS = 20
-_BODY = ("data", "form", "files", "json")
-
-
-def _headers(request: dict[str, Any]) -> Headers:
-    """The headers of a request to come, apart: Quart's client adds its cookies to what it gets."""
-    return Headers(request.get("headers") or {})
-
-
-def _without_body(request: dict[str, Any]) -> dict[str, Any]:
-    headers = _headers(request)
-    for name in ("Content-Type", "Content-Length", "Transfer-Encoding"):
-        headers.remove(name)
-    rest = {key: value for key, value in request.items() if key not in _BODY}
-    return {**rest, "headers": list(headers)}
-
-
-def _with_repeated_fields(request: dict[str, Any]) -> dict[str, Any]:
-    """A form value that is a list sends its field once for each item, as in Flask's client.
-
-    Quart's would send the text of the list.
-    """
-    form = request.get("form")
-    if not form or request.get("files"):
-        return request
-    if not any(isinstance(value, (list, tuple)) for value in form.values()):
-        return request
-    headers = _headers(request)
-    headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-    rest = {key: value for key, value in request.items() if key not in ("form", "headers")}
-    return {**rest, "data": urlencode(form, doseq=True), "headers": list(headers)}
 
 
 class _CliRunner(QuartCliRunner):
@@ -278,7 +60,7 @@ class Quart(quart.Quart):
     """``quart.Quart`` whose synchronous code runs in one worker thread per request."""
 
     test_cli_runner_class = _CliRunner
-    test_client_class = cast(Any, _Client)
+    test_client_class = cast(Any, Client)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -351,11 +133,11 @@ class Quart(quart.Quart):
 
     def app_context(self) -> AppContext:
         """An application context for ``async with``, or for ``with`` in synchronous code."""
-        return _AppContext(self)
+        return contexts.AppContext(self)
 
     def request_context(self, request: Request) -> RequestContext:
         """As Quart's; its teardown runs on the thread of the request."""
-        return _RequestContext(self, request)
+        return contexts.RequestContext(self, request)
 
     async def startup(self) -> None:
         """As Quart's; from now on threads that belong to no loop send their coroutines here."""
