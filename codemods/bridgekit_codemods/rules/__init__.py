@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridgekit_codemods.rules.async_tests import AsyncTests
 from bridgekit_codemods.rules.base import Rule
 from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
 from bridgekit_codemods.rules.flask_bridge import FlaskBridge
@@ -14,7 +15,6 @@ from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
 from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
 from bridgekit_codemods.rules.sqlalchemy_expire import SqlalchemyExpire
 from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
-from bridgekit_codemods.rules.tests_async import AsyncTests
 
 PREPARATION: tuple[Rule, ...] = (
     RequestsClient(),

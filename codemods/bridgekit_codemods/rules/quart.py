@@ -32,9 +32,9 @@ from bridgekit_codemods.rules.dependencies import (
     project_files,
 )
 from bridgekit_codemods.rules.moves import move_imports
+from bridgekit_codemods.rules.pytest_settings import asynchronous_tests
 from bridgekit_codemods.rules.quart_names import is_extension, is_flask, moved_name
 from bridgekit_codemods.rules.quart_tests import ClientUses, convert_tests
-from bridgekit_codemods.rules.test_settings import asynchronous_tests
 
 _RESPONSES = ("flask.Response", "flask.wrappers.Response", "quart.Response")
 _RESPONSE_COROUTINES = frozenset({"get_data", "get_json", "freeze", "make_conditional", "add_etag"})

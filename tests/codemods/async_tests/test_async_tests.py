@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import dedent
 
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.rules.async_tests import AsyncTests
 from bridgekit_codemods.rules.base import Options
-from bridgekit_codemods.rules.tests_async import AsyncTests
 
 RULE = AsyncTests()
 SETTINGS = b"[pytest]\nasyncio_mode = auto\n"

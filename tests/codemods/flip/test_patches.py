@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.codemods.flip.test_flip import APP, walk
 
 CLIENT = """\

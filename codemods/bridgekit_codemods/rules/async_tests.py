@@ -15,8 +15,8 @@ from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.body import Unconvertible
 from bridgekit_codemods.rules.dependencies import project_files
 from bridgekit_codemods.rules.patches import retarget_patches
+from bridgekit_codemods.rules.pytest_settings import SETTINGS
 from bridgekit_codemods.rules.quart_tests import convert_functions
-from bridgekit_codemods.rules.test_settings import SETTINGS
 
 
 class AsyncTests:
