@@ -80,7 +80,7 @@ class Obstacles:
                 node,
                 "BK301",
                 "the guard was red after this function became async",
-                "see the step's log; fix the function or its tests, then run migrate again",
+                "see the log of the step; fix the function or its tests, then migrate with --retry",
             )
         if function in self.colours.sync_entries:
             api = self.colours.sync_entries[function]
