@@ -253,11 +253,43 @@ async def test_as_under_flask(define: Define) -> None:
     assert len(teardowns) == 1
 
 
-@pytest.mark.asyncio
-async def test_head_does_not_start_the_generator() -> None:
-    expected = under_flask(wrapped, "HEAD")
+def without_context(app: Any, web: Any, log: Log) -> None:
+    @app.get("/")
+    def index() -> Any:
+        web.g.value = "kept"
 
-    assert await under_quart(wrapped, "HEAD") == expected
+        def pieces() -> Iterator[str]:
+            log.append("started")
+            while True:
+                yield "piece"
+
+        return pieces()
+
+
+def text_only(app: Any, web: Any, log: Log) -> None:
+    @app.get("/")
+    def index() -> Any:
+        return "some text"
+
+    @app.after_request
+    def after(response: Any) -> Any:
+        log.append(("length", response.content_length))
+        return response
+
+
+def missing(app: Any, web: Any, log: Log) -> None:
+    @app.get("/")
+    def index() -> Any:
+        web.abort(404)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("define", [wrapped, without_context, text_only, missing])
+async def test_head_makes_no_body(define: Define) -> None:
+    expected = under_flask(define, "HEAD")
+
+    assert await under_quart(define, "HEAD") == expected
+    assert expected[1] == b""
     assert "started" not in expected[2]
 
 

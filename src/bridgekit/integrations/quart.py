@@ -21,13 +21,14 @@ from typing import Any, cast
 
 import click
 import quart
+from quart.asgi import ASGIHTTPConnection
 from quart.cli import AppGroup, ScriptInfo
 from quart.ctx import AppContext, RequestContext
 from quart.globals import _cv_app
 from quart.signals import appcontext_tearing_down
 from quart.testing import QuartCliRunner
 from quart.wrappers import Request
-from quart.wrappers.response import IterableBody
+from quart.wrappers.response import IterableBody, ResponseBody
 
 from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
@@ -56,9 +57,40 @@ class _CliRunner(QuartCliRunner):
         return super().invoke(cli, args, **kwargs)
 
 
+class _NoBody(ResponseBody):
+    """In place of a body that is not to be sent: closes it without having begun it."""
+
+    def __init__(self, body: ResponseBody) -> None:
+        self._body = body
+
+    async def __aenter__(self) -> _NoBody:
+        await self._body.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._body.__aexit__(*raised)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        nothing: tuple[bytes, ...] = ()
+        for piece in nothing:
+            yield piece
+
+
+class _Connection(ASGIHTTPConnection):
+    async def _send_response(self, send: Any, response: Any) -> None:
+        """As Quart's; for HEAD no body is made (a generator may be endless), as in Flask."""
+        if self.scope["method"] == "HEAD":
+            if isinstance(response, quart.Response):
+                response.response = _NoBody(response.response)
+            else:
+                response.response = ()
+        await super()._send_response(send, response)
+
+
 class Quart(quart.Quart):
     """``quart.Quart`` whose synchronous code runs in one worker thread per request."""
 
+    asgi_http_class = _Connection
     test_cli_runner_class = _CliRunner
     test_client_class = cast(Any, Client)
 

@@ -97,8 +97,7 @@ class StreamedBody:
         return self
 
     async def __anext__(self) -> Any:
-        if self._closed or self._bodies.context.request.method == "HEAD":
-            # The answer to HEAD has no body: Flask does not start the generator either.
+        if self._closed:
             raise StopAsyncIteration
         self._unfinished = True
         try:
