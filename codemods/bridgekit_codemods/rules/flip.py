@@ -54,7 +54,7 @@ class Flip:
         while True:
             walk = Walk(program, kept, refused, options.granularity)
             try:
-                walk.next_step()
+                walk.try_step()
             except Unconvertible as problem:
                 refused[problem.function.qualname] = problem.finding
                 continue
@@ -114,13 +114,28 @@ class Walk:
         Raises:
             Unconvertible: a function that looked convertible is not.
         """
+        batch = self._next_batch()
+        return self._build(*batch) if batch is not None else None
+
+    def try_step(self) -> None:
+        """Sees whether the step can be built, without writing any code.
+
+        Raises:
+            Unconvertible: a function that looked convertible is not.
+        """
+        batch = self._next_batch()
+        if batch is not None:
+            self._draft(batch[1])
+
+    def _next_batch(self) -> tuple[str, list[Function]] | None:
+        """The key and the members of the next step."""
         atoms = groups(self.colours, self.wanted)
         ready = [atom for atom, before in atoms if not before]
         for batch in self._batches(ready):
             members = [function for atom in batch for function in atom]
             key = step_key(members)
             if key not in self.kept:
-                return self._build(key, members)
+                return key, members
         return None
 
     def _batches(self, ready: list[Group]) -> Iterable[list[Group]]:
@@ -168,7 +183,8 @@ class Walk:
             case "layer":
                 return ""
 
-    def _build(self, key: str, members: list[Function]) -> Step:
+    def _draft(self, members: list[Function]) -> tuple[Draft, list[str]]:
+        """The edits that flip these functions, and the bridges that they add."""
         flipped = set(members)
 
         def callee_name(function: Function) -> str | None:
@@ -196,6 +212,10 @@ class Walk:
                     rewriter.renamed_calls.setdefault(place, []).extend(uses)
         import_twins(self.program, draft, rewriter.renamed_calls)
         retarget_patches(self.colours, draft, flipped)
+        return draft, added + rewriter.bridges_added
+
+    def _build(self, key: str, members: list[Function]) -> Step:
+        draft, bridges = self._draft(members)
         views = all(function in self.colours.entries for function in members)
         return Step(
             key=key,
@@ -203,7 +223,7 @@ class Walk:
             title=_title(members, views=views),
             members=tuple(function.qualname for function in members),
             changes=draft.changes(),
-            bridges_added=tuple(added + rewriter.bridges_added),
+            bridges_added=tuple(bridges),
         )
 
 

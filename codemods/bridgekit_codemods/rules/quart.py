@@ -67,14 +67,17 @@ class FlaskToQuart:
         if found:
             return found
         try:
-            self._build(program)
+            self._draft(program)
         except Unconvertible as problem:
             return (problem.finding,)
         return ()
 
-    def _build(self, program: Program) -> Step | None:
-        if any(_obstacles(program)):
-            return None
+    def _draft(self, program: Program) -> tuple[Draft, bool, list[str]]:
+        """The edits of the code, whether tests became async, and the bridges.
+
+        Raises:
+            Unconvertible: a use has no form on Quart.
+        """
         colours = program.derived(Colours)
         draft = Draft(program)
         for source in program.files.values():
@@ -86,6 +89,12 @@ class FlaskToQuart:
                 rewriter.convert(function)
         rewriter.module_level()
         flipped, added = convert_tests(colours, Obstacles(colours), draft)
+        return draft, bool(flipped), rewriter.bridges + added
+
+    def _build(self, program: Program) -> Step | None:
+        if any(_obstacles(program)):
+            return None
+        draft, flipped, bridges = self._draft(program)
         changes: dict[str, bytes | None] = dict(draft.changes())
         settings = project_files(program)
         settings.update(changed_dependencies(settings, ["quart>=0.20,<0.23"], ["flask"]))
@@ -99,7 +108,7 @@ class FlaskToQuart:
             title="Run the application on Quart",
             members=tuple(sorted({source for source in changes if source.endswith(".py")})),
             changes=changes,
-            bridges_added=tuple(rewriter.bridges + added),
+            bridges_added=tuple(bridges),
             milestone=True,
         )
 
