@@ -35,6 +35,7 @@ _QUAD = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _NUMERIC = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)(\.(0[xX][0-9a-fA-F]+|\d+))*")
 _LARGE = 1 << 18
 _ENDPOINTS = 256
+_POLL = "_bridgekit_poll"
 _tasks: set[asyncio.Task[None]] = set()
 _BODILESS = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH"])
 
@@ -93,11 +94,15 @@ def _stale(connection: Any) -> bool:
     transport = connection.transport
     if transport is None:
         return True
-    sock = transport.get_extra_info("socket")
-    if sock is None or not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
+    protocol = connection.protocol
+    poll = getattr(protocol, _POLL, None)
+    if poll is None:
+        sock = transport.get_extra_info("socket")
+        if sock is None or not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        setattr(protocol, _POLL, poll)  # the descriptor stays while the transport is there
     return bool(poll.poll(0))  # nothing is expected: the server has closed, or has lost the thread
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io as stdio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import (
@@ -245,28 +246,26 @@ class AsyncFace(_Face):
         The body of the response is read, unless ``stream=True``.
         """
 
-        def arguments() -> tuple[Any, dict[str, Any]]:
-            prepared_and_kwargs: tuple[Any, dict[str, Any]] = self._rules._arguments(
-                method,
-                url,
-                params=params,
-                data=data,
-                headers=headers,
-                cookies=cookies,
-                files=files,
-                auth=auth,
-                timeout=timeout,
-                allow_redirects=allow_redirects,
-                proxies=proxies,
-                hooks=hooks,
-                stream=stream,
-                verify=verify,
-                cert=cert,
-                json=json,
-            )
-            return prepared_and_kwargs
-
-        if _reads_files(files, data):
+        arguments = functools.partial(
+            self._rules._arguments,
+            method,
+            url,
+            params=params,
+            data=data,
+            headers=headers,
+            cookies=cookies,
+            files=files,
+            auth=auth,
+            timeout=timeout,
+            allow_redirects=allow_redirects,
+            proxies=proxies,
+            hooks=hooks,
+            stream=stream,
+            verify=verify,
+            cert=cert,
+            json=json,
+        )
+        if files and _reads_files(files, data):
             prepared, kwargs = await anyio.to_thread.run_sync(arguments)
         else:
             prepared, kwargs = arguments()

@@ -160,6 +160,8 @@ class ResponseBase:
 
     def raise_for_status(self) -> None:  # type: ignore[override,unused-ignore]
         """Raise HTTPError for a 4xx or 5xx status; return None otherwise."""
+        if self.status_code < 400:
+            return
         reason = self.reason
         if isinstance(reason, bytes):
             try:

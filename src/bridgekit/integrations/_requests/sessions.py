@@ -56,7 +56,10 @@ def merge_setting(request: Any, session: Any, kind: type[Any] = dict) -> Any:
         return request
     if request is None:
         return session
-    if type(request) is dict and type(session) is dict and not session and kind is dict:
+    if kind is CaseInsensitiveDict and not request and type(session) is kind:
+        if all(value is not None for _, value in session.items()):
+            return session  # preparing copies it
+    elif type(request) is dict and type(session) is dict and not session:
         return {key: value for key, value in request.items() if value is not None}
     if not (isinstance(session, Mapping) and isinstance(request, Mapping)):
         return request

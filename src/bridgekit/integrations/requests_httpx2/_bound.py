@@ -18,7 +18,9 @@ import httpx2 as _http  # noqa: E402  # after the check that names the extra
 
 from . import exceptions  # noqa: E402
 
-_VERBS = ("get", "options", "head", "post", "put", "patch", "delete")
+_SENDING = frozenset(
+    ["request", "send", "get", "options", "head", "post", "put", "patch", "delete"]
+)
 _binding = Binding(_http, exceptions)
 
 
@@ -78,8 +80,10 @@ class Session(SyncFace, _http.Client):  # type: ignore[misc]  # requests' rules 
         Its connections belong to the running loop. Raises NotImplementedError when a subclass
         overrides `request`, `send` or a verb, since the override is synchronous.
         """
-        for name in ("request", "send", *_VERBS):
-            if getattr(type(self), name) is not getattr(SyncFace, name):
+        for cls in type(self).__mro__:
+            if cls is SyncFace:
+                break
+            for name in sorted(_SENDING.intersection(cls.__dict__)):
                 raise NotImplementedError(
                     f"{type(self).__name__} overrides {name}(), which the asynchronous face cannot "
                     "call: subclass AsyncClient with an `async def` of the same name"
