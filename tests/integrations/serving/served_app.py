@@ -156,3 +156,26 @@ def stream() -> Response:
             yield f"{request.path}{value};"
 
     return Response(stream_with_context(rows()))
+
+
+closed = threading.Event()
+
+
+@app.get("/endless")
+def endless() -> Response:
+    def rows() -> Iterator[str]:
+        try:
+            while True:
+                session().execute(text("select 1"))
+                yield "x" * 10_000
+        finally:
+            session().close()
+            closed.set()
+
+    return Response(stream_with_context(rows()))
+
+
+@app.get("/closed")
+def whether_closed() -> dict[str, Any]:
+    """Answers when the endless body has been closed."""
+    return {"closed": closed.wait(20), "checked_out": engine.pool.checkedout()}  # type: ignore[attr-defined]

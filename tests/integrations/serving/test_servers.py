@@ -117,3 +117,11 @@ def test_a_thread_that_waits_for_the_loop_does_not_keep_the_server(server: Serve
     if server.name != "uvicorn":
         # uvicorn's process ends by the signal, and the thread with it.
         assert "thread ended by CancelledError" in server.out
+
+
+def test_a_client_that_goes_away_ends_the_stream(server: Server) -> None:
+    with urllib.request.urlopen(server.url + "/endless", timeout=30) as response:
+        assert response.read(100_000) == b"x" * 100_000
+    assert server.get_json("/closed") == {"closed": True, "checked_out": 0}
+
+    server.terminate()
