@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cached_property
 
 from bridgekit_codemods.program.source import SourceFile
 
@@ -49,9 +50,13 @@ class Needed:
     def __init__(self, source: SourceFile, prefix: str) -> None:
         self._tree = source.tree if source.tree is not None else ast.Module([], [])
         self._prefix = prefix
-        self._taken = list(_bound(self._tree))
         self.imports: dict[str, tuple[str, str, str | None]] = {}
         """Local name to (module, name, alias) of what must be imported."""
+
+    @cached_property
+    def _taken(self) -> list[str]:
+        """The names that the file binds, as often as it binds them."""
+        return list(_bound(self._tree))
 
     def name(self, module: str, name: str, also: tuple[str, ...] = ()) -> str:
         """The local name of `module.name`; `also` are modules that export the same object.
