@@ -9,11 +9,16 @@ from typing import Any
 import aiosqlite
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import InvalidRequestError, OperationalError, ProgrammingError
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from bridgekit import to_thread
-from bridgekit.integrations.sqlalchemy import Engine, SyncCallOnLoopError, sessionmaker
+from bridgekit.integrations.sqlalchemy import (
+    Engine,
+    Session,
+    SyncCallOnLoopError,
+    sessionmaker,
+)
 
 
 @pytest.fixture
@@ -160,3 +165,30 @@ async def test_listeners_that_begin(file_engine: Engine) -> None:
         await connection.execute(text("insert into t values (1)"))
     async with file_engine.aio.connect() as connection:
         assert (await connection.execute(text("select count(*) from t"))).scalar() == 0
+
+
+@pytest.mark.asyncio
+async def test_overrides_end_sessions_that_never_began(engine: Engine) -> None:
+    ended: list[str] = []
+
+    class Own(Session):
+        def rollback(self) -> None:
+            ended.append("rollback")
+            super().rollback()
+
+        def close(self) -> None:
+            ended.append("close")
+            super().close()
+
+    session = sessionmaker(engine, class_=Own)()
+    await session.aio.rollback()
+    await session.aio.close()
+    assert ended == ["rollback", "close"]
+
+
+@pytest.mark.asyncio
+async def test_a_session_is_closed_once_more(engine: Engine) -> None:
+    session = sessionmaker(engine, close_resets_only=False)()
+    await session.aio.close()
+    with pytest.raises(InvalidRequestError, match="closed"):
+        await session.aio.execute(text("select 1"))

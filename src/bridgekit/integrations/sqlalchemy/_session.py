@@ -38,7 +38,7 @@ class Session(orm.Session):
             # Still there when the session was closed and somebody kept the face.
             face = AsyncSession._retrieve_proxy_for_target(self, regenerate=False)
         if face is None:
-            face = self._aio = AsyncSession(
+            face = self._aio = _Face(
                 bind=_async_bind(self.bind), sync_session_class=cast(Any, self._itself)
             )
         return face
@@ -102,6 +102,29 @@ class Session(orm.Session):
     def _would_block(self) -> bool:
         transaction = self.get_transaction()
         return blocks_loop() and transaction is not None and bool(transaction._connections)
+
+
+class _Face(AsyncSession):
+    """The asynchronous face. Ending what was never begun takes no greenlet.
+
+    A request's teardown rolls back and closes a session that was closed before, as a rule.
+    """
+
+    async def rollback(self) -> None:
+        session = self.sync_session
+        if session.in_transaction() or type(session).rollback is not Session.rollback:
+            await super().rollback()
+
+    async def close(self) -> None:
+        session = self.sync_session
+        if (
+            session.in_transaction()
+            or len(session.identity_map)
+            or type(session).close is not Session.close
+        ):
+            await super().close()
+        else:
+            session.close()
 
 
 def _async_bind(bind: SyncEngine | SyncConnection | None) -> AsyncEngine | AsyncConnection | None:
