@@ -51,6 +51,28 @@ class TestSharedQueue:
             queue.put(2)
         assert queue.qsize() == 1
 
+    def test_a_task_whose_loop_is_closed_is_passed_over(self) -> None:
+        queue = SharedQueue[int]()
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(queue.get_async())
+        loop.run_until_complete(asyncio.sleep(0))
+        assert waiting(queue) == 1
+        loop.close()
+        queue.put(1)
+        assert queue.get(False) == 1
+        task.get_coro().close()  # type: ignore[union-attr]
+
+    @pytest.mark.asyncio
+    async def test_a_cancelled_task_hands_its_item_on(self) -> None:
+        queue = SharedQueue[int]()
+        first = asyncio.create_task(queue.get_async())
+        second = asyncio.create_task(queue.get_async())
+        await until(lambda: waiting(queue) == 2)
+        queue.put(1)
+        first.cancel()
+        assert await second == 1
+        assert first.cancelled()
+
     @pytest.mark.asyncio
     async def test_a_thread_wakes_a_task_and_a_task_a_thread(self) -> None:
         queue = SharedQueue[int]()

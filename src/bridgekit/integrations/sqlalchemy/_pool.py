@@ -15,7 +15,7 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import AdaptedConnection
@@ -39,17 +39,65 @@ from ._collected import LOOP, Returns
 from ._dbapi import two_coloured
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 #: How long a thread or task waits for a shared connection to come back from the collector.
 _RETURN_SECONDS = 5.0
+
+
+class _ThreadTaker(Future[T]):
+    """A thread that waits for an item."""
+
+    def hand(self, item: T) -> bool:
+        """Give it the item; False where it no longer waits. Called under the queue's guard."""
+        if not self.set_running_or_notify_cancel():
+            return False
+        self.set_result(item)
+        return True
+
+
+class _TaskTaker(Generic[T]):
+    """A task that waits for an item, on its loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.woken: asyncio.Future[None] = self._loop.create_future()
+        #: The item, once there is one.
+        self.given: list[T] = []
+
+    def hand(self, item: T) -> bool:
+        """Give it the item; False where its loop is closed. Called under the queue's guard."""
+        if asyncio._get_running_loop() is self._loop:
+            self.wake()
+        else:
+            try:
+                self._loop.call_soon_threadsafe(self.wake)
+            except RuntimeError:
+                return False
+        self.given.append(item)
+        return True
+
+    def wake(self) -> None:
+        """On the loop: let the task look whether it was given something."""
+        if not self.woken.done():
+            self.woken.set_result(None)
+
+    async def wait(self, timeout: float | None) -> None:
+        """Return when woken, or after ``timeout`` seconds."""
+        alarm = None if timeout is None else self._loop.call_later(timeout, self.wake)
+        try:
+            await self.woken
+        finally:
+            if alarm is not None:
+                alarm.cancel()
 
 
 class SharedQueue(QueueCommon[T], Generic[T]):
     """The queue of a pool: items wait for takers, or takers of either colour for items.
 
     Takers are served in the order of their arrival. An item handed to a taker that is cancelled
-    or times out in that moment goes to the next one: none is lost. All methods are safe from any
-    thread; ``get`` must not block on a thread that runs a loop outside a greenlet.
+    in that moment goes to the next one: none is lost. All methods are safe from any thread;
+    ``get`` must not block on a thread that runs a loop outside a greenlet.
     """
 
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:
@@ -57,7 +105,7 @@ class SharedQueue(QueueCommon[T], Generic[T]):
         self.use_lifo = use_lifo
         self._guard = threading.Lock()
         self._items: deque[T] = deque()
-        self._takers: deque[Future[T]] = deque()
+        self._takers: deque[_ThreadTaker[T] | _TaskTaker[T]] = deque()
 
     def empty(self) -> bool:
         return not self._items
@@ -71,9 +119,7 @@ class SharedQueue(QueueCommon[T], Generic[T]):
     def put_nowait(self, item: T) -> None:
         with self._guard:
             while self._takers:
-                taker = self._takers.popleft()
-                if taker.set_running_or_notify_cancel():
-                    taker.set_result(item)
+                if self._takers.popleft().hand(item):
                     return
             if self.full():
                 raise Full
@@ -93,12 +139,18 @@ class SharedQueue(QueueCommon[T], Generic[T]):
         Raises:
             Empty: there was none in time.
         """
-        with self._guard:
-            if self._items or not block:
-                return self._take()
-            taker = self._stand_in_line()
+        if not block:
+            return self.get_nowait()
         if on_loop():
-            return await_only(self._wait(taker, timeout))
+            with self._guard:
+                if self._items:
+                    return self._take()
+                task_taker = self._stand_in_line(_TaskTaker[T]())
+            return await_only(self._wait(task_taker, timeout))
+        with self._guard:
+            if self._items:
+                return self._take()
+            taker = self._stand_in_line(_ThreadTaker[T]())
         try:
             return taker.result(timeout)
         except BaseException as error:
@@ -112,22 +164,30 @@ class SharedQueue(QueueCommon[T], Generic[T]):
         with self._guard:
             if self._items:
                 return self._take()
-            taker = self._stand_in_line()
+            taker = self._stand_in_line(_TaskTaker[T]())
         return await self._wait(taker, timeout)
 
-    async def _wait(self, taker: Future[T], timeout: float | None) -> T:
+    async def _wait(self, taker: _TaskTaker[T], timeout: float | None) -> T:
         try:
-            async with asyncio.timeout(timeout):
-                return await asyncio.wrap_future(taker)
-        except BaseException as error:
-            self._withdraw(taker)
-            if isinstance(error, TimeoutError):
-                raise Empty from None
+            await taker.wait(timeout)
+        except BaseException:
+            given = self._leave_line(taker)
+            if given:
+                self.put_nowait(given[0])
             raise
+        given = self._leave_line(taker)
+        if not given:
+            raise Empty
+        return given[0]
 
-    def _stand_in_line(self) -> Future[T]:
-        taker: Future[T] = Future()
-        self._takers.append(taker)
+    def _leave_line(self, taker: _TaskTaker[T]) -> list[T]:
+        with self._guard:
+            if not taker.given and taker in self._takers:
+                self._takers.remove(taker)
+            return taker.given
+
+    def _stand_in_line(self, taker: K) -> K:
+        self._takers.append(cast(Any, taker))
         return taker
 
     def _take(self) -> T:
@@ -135,7 +195,7 @@ class SharedQueue(QueueCommon[T], Generic[T]):
             raise Empty
         return self._items.pop() if self.use_lifo else self._items.popleft()
 
-    def _withdraw(self, taker: Future[T]) -> None:
+    def _withdraw(self, taker: _ThreadTaker[T]) -> None:
         with self._guard:
             if taker in self._takers:
                 self._takers.remove(taker)
