@@ -35,6 +35,7 @@ _QUAD = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _NUMERIC = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)(\.(0[xX][0-9a-fA-F]+|\d+))*")
 _LARGE = 1 << 18
 _ENDPOINTS = 256
+_MONTH = 30 * 24 * 3600.0  # in place of no limit, which aiohttp before 3.14 cannot count with
 _POLL = "_bridgekit_poll"
 _tasks: set[asyncio.Task[None]] = set()
 _BODILESS = frozenset(["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH"])
@@ -176,7 +177,7 @@ class AiohttpPool(Pool):
             limit=0,
             limit_per_host=0,
             ssl=options.context,
-            keepalive_timeout=None,
+            keepalive_timeout=_MONTH,
             local_addr=local,
         )
         self._connector = connector
