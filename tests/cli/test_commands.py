@@ -106,6 +106,24 @@ def test_until(run: Run, toy: ModuleType, program: Path) -> None:
     assert (program / "app/mid.py").read_bytes() == toy.PROGRAM["app/mid.py"]
 
 
+@pytest.mark.parametrize(
+    "words", [("plan",), ("migrate",), ("migrate", "--write", "--guard", GUARD)]
+)
+def test_until_a_step_that_is_not_in_the_plan(
+    run: Run, toy: ModuleType, program: Path, words: tuple[str, ...]
+) -> None:
+    result = run(words[0], program, *words[1:], "--until", "flip:nosuch")
+    assert result.exit_code == 2
+    assert "--until flip:nosuch: the plan has no such step" in result.stderr
+    assert toy.tree(program) == toy.PROGRAM
+
+
+def test_version(run: Run) -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("bridgekit 0.")
+
+
 @pytest.mark.parametrize("command", ["scan", "plan", "migrate", "report", "status", "undo"])
 def test_no_such_path(run: Run, command: str, tmp_path: Path) -> None:
     result = run(command, tmp_path / "nowhere")

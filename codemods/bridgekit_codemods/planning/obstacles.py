@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
+from bridgekit_codemods.planning.arity import accepts
 from bridgekit_codemods.planning.blocks import (
     async_blocks,
     file_uses,
@@ -308,6 +309,8 @@ class Obstacles:
         elif isinstance(node.func, ast.Attribute):
             name = node.func.attr
             for candidate in self.blocking_methods.get(name, ()):
+                if not accepts(candidate, node):
+                    continue
                 yield self._finding(
                     function,
                     node,

@@ -113,6 +113,8 @@ def report(history: History, found: Iterable[Finding]) -> Iterator[str]:
         if entry.guard.get("summary"):
             yield f"       guard: {entry.guard['summary']}"
     yield "Kept back"
+    if not history.kept:
+        yield "  none"
     for item in history.kept.values():
         yield f"  {kept(item)}"
         for line in item.detail.splitlines()[-8:]:

@@ -83,6 +83,15 @@ def read_wrapping(colours: Colours, decorator: Function) -> Wrapping:
     return Wrapping(parameter, wrapper, twin, last.value, _sleeps(colours, wrapper))
 
 
+def can_be_two_coloured(colours: Colours, decorator: Function) -> bool:
+    """Says whether the decorator has a shape of which a twin for coroutine functions is known."""
+    try:
+        read_wrapping(colours, decorator)
+    except Leave:
+        return False
+    return True
+
+
 def _direct(colours: Colours, decorator: Function) -> Function:
     """The function that takes the decorated one: the decorator, or what a factory returns."""
     body = body_without_docstring(decorator)

@@ -22,6 +22,7 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Granularity, Options, Safety
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
+from bridgekit_codemods.rules.decorator_shapes import can_be_two_coloured
 from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin, rename_cache_uses
 from bridgekit_codemods.rules.names import import_twins
 from bridgekit_codemods.rules.patches import retarget_patches
@@ -93,9 +94,24 @@ class Walk:
             if function in self.wanted:
                 continue
             refusal = self.refused.get(function.qualname)
-            own = self.obstacles.of(function)
+            own = [o for o in self.obstacles.of(function) if not self._passing(function, o)]
             found += [refusal] if refusal is not None else own[:1]
         return tuple(found)
+
+    def _passing(self, function: Function, obstacle: Finding) -> bool:
+        """Says whether a step to come takes the obstacle away: a decorator that gets a twin."""
+        return (
+            obstacle.code == "BK308"
+            and all(
+                can_be_two_coloured(self.colours, decorator.project)
+                for decorator in function.decorators
+                if decorator.project is not None and decorator.node.lineno == obstacle.line
+            )
+            and any(
+                decorator.project is not None and decorator.node.lineno == obstacle.line
+                for decorator in function.decorators
+            )
+        )
 
     def _reached(self) -> set[Function]:
         seen = set(self.colours.entries) | set(self.colours.sync_entries)
@@ -228,7 +244,10 @@ class Walk:
 
 
 def _title(members: list[Function], *, views: bool) -> str:
-    names = ", ".join(function.name for function in members)
+    plain = [function.name for function in members]
+    if len(set(plain)) < len(plain):
+        plain = [f"{f.cls.name}.{f.name}" if f.cls is not None else f.name for f in members]
+    names = ", ".join(plain)
     modules = sorted({function.module for function in members})
     title = f"Make {names} in {modules[0]} async"
     if len(modules) == 1 and len(title) <= 72:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from bridgekit_codemods.editing import nodes
+from bridgekit_codemods.planning.arity import accepts
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.steps import Finding, Step
@@ -96,6 +97,8 @@ def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
             return f"patched at {patch.path}:{patch.span.line}"
     if facade.cls is not None:
         for site in program.unresolved_named(facade.name):
+            if isinstance(site.node, ast.Call) and not accepts(facade, site.node):
+                continue
             return f"perhaps called at {site.path}:{site.span.line}"
         if program.overrides_external(facade) is not None:
             return f"overrides {program.overrides_external(facade)}"

@@ -33,7 +33,7 @@ from bridgekit_codemods.rules.dependencies import (
 )
 from bridgekit_codemods.rules.moves import move_imports
 from bridgekit_codemods.rules.pytest_settings import asynchronous_tests
-from bridgekit_codemods.rules.quart_names import is_extension, is_flask, moved_name
+from bridgekit_codemods.rules.quart_names import SHIM, is_extension, is_flask, moved_name
 from bridgekit_codemods.rules.quart_tests import ClientUses, convert_tests
 
 _RESPONSES = ("flask.Response", "flask.wrappers.Response", "quart.Response")
@@ -60,9 +60,9 @@ class FlaskToQuart:
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]
     ) -> tuple[Finding, ...]:
-        """What keeps the program on Flask."""
+        """What keeps the program on Flask; on Quart, what changes for those who run it."""
         if options.target != "quart" or not _uses_flask(program):
-            return ()
+            return tuple(_served_otherwise(program))
         found = tuple(_obstacles(program))
         if found:
             return found
@@ -111,6 +111,20 @@ class FlaskToQuart:
             bridges_added=tuple(bridges),
             milestone=True,
         )
+
+
+def _served_otherwise(program: Program) -> Iterator[Finding]:
+    for site in program.calls:
+        if SHIM + ".Quart" in site.externals and not program.files[site.path].is_test:
+            yield Finding(
+                site.path,
+                site.span.line,
+                "BK257",
+                "the application is an ASGI application now, and its commands run with `quart`",
+                "in scripts, Procfile and Dockerfile: an ASGI server (uvicorn, hypercorn) for "
+                "gunicorn or `flask run`, `quart --app` for `flask --app`",
+            )
+            return
 
 
 def _uses_flask(program: Program) -> bool:

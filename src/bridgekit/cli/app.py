@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from bridgekit.cli import migrate, plan, report, scan, status, undo
@@ -14,6 +17,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", is_eager=True)
+    ] = False,
+) -> None:
+    """Take a synchronous code base to async without stopping it."""
+    if version:
+        print(f"bridgekit {metadata.version('bridgekit-async')}")
+        raise typer.Exit
+
+
 app.command("scan")(scan.command)
 app.command("plan")(plan.command)
 app.command("migrate")(migrate.command)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from bridgekit.cli.plan import show
+from bridgekit.cli.plan import known_step, show
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -57,6 +58,8 @@ def command(
     with explained():
         if not write:
             show(path, choices, until, diff=True, as_json=False)
+        if until is not None:
+            known_step(path, choices, until)
         target = open_target(path)
         words = _guard_command(guard, target)
         signal.signal(signal.SIGTERM, _terminate)
@@ -66,7 +69,10 @@ def command(
             outcome = runner.run(until, retry)
     printer = Printer()
     printer.print(lines.kept(entry) for entry in outcome.kept)
-    printer.print(lines.findings(outcome.findings))
+    if outcome.findings:
+        printer.line(
+            f"{len(outcome.findings)} findings: `bridgekit report {path}` says what stays and why"
+        )
     printer.print(lines.problems(target.problems))
     printer.line(
         f"{outcome.done_now} steps done now, {len(outcome.applied)} in all, "
@@ -94,4 +100,5 @@ def _guard_command(given: str | None, target: Target) -> list[str]:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """End as Ctrl-C would, so that the current step is put back."""
+    print("bridgekit: stopping; the step in progress is put back", file=sys.stderr)
     raise SystemExit(128 + number)

@@ -17,6 +17,7 @@ from bridgekit.cli.target import (
     PathArgument,
     TargetOption,
     explained,
+    fail,
     open_target,
     planner_for,
 )
@@ -55,6 +56,8 @@ def show(
         steps.append(planned)
         if not as_json:
             printer.print(lines.planned(planned, diff))
+    if until is not None and not any(_names(until, planned) for planned in steps):
+        fail(f"--until {until}: the plan has no such step; give a number or a key of `plan`")
     findings = planner.findings(target.sources, kept)
     if as_json:
         print(machine.dump(machine.plan(steps, findings, target.problems)))
@@ -62,3 +65,23 @@ def show(
         printer.print(lines.plan_summary(len(steps), findings))
         printer.print(lines.problems(target.problems))
     raise typer.Exit(target.code(bool(steps or findings)))
+
+
+def _names(until: str, planned: PlannedStep) -> bool:
+    return until in {str(planned.number), planned.step.key}
+
+
+def known_step(path: PathArgument, choices: Choices, until: str) -> None:
+    """End the command if no step of the walk, done or to come, has that key.
+
+    Numbers are taken as they are: a walk that has fewer steps just ends.
+    """
+    if until.isdecimal():
+        return
+    target = open_target(path)
+    history = history_of(target.root)
+    if any(entry.step.key == until for entry in history.applied):
+        return
+    steps = preview(planner_for(choices), target.sources, history.kept_keys, until)
+    if not any(_names(until, planned) for planned in steps):
+        fail(f"--until {until}: the plan has no such step; give a number or a key of `plan`")

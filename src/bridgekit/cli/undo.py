@@ -10,6 +10,7 @@ import typer
 from bridgekit.cli.target import PathArgument, existing, explained
 from bridgekit_codemods.migration.session import open_session
 from bridgekit_codemods.migration.undo import undo
+from bridgekit_codemods.reports.lines import short
 from bridgekit_codemods.reports.terminal import Printer
 
 
@@ -30,4 +31,4 @@ def command(
             printer.line(f"note: {session.note}")
         undone = undo(session, step, keep)
     for entry in undone.steps:
-        printer.line(f"undone  {entry.step.title}  [{entry.step.key}]")
+        printer.line(f"undone  {entry.step.title}  [{short(entry.step.key)}]")
