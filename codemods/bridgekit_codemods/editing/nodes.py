@@ -183,6 +183,11 @@ def with_keywords(options: Sequence[str]) -> Edit:
     return edit
 
 
+def with_argument(call: cst.Call, value: cst.BaseExpression) -> cst.Call:
+    """`f(a)` -> `f(a, value)`."""
+    return _with_commas(call.with_changes(args=[*call.args, cst.Arg(value)]))
+
+
 def asynchronous(node: Any) -> Any:
     """`def`, `with` or `for` -> its `async` form."""
     return node.with_changes(asynchronous=cst.Asynchronous())

@@ -4,7 +4,8 @@ What: `lazy="selectin"` is written at the `relationship(...)` of every relations
 or template reads while it would still have to be loaded.
 
 Why: a lazy load is a query in the middle of an attribute access, and a coroutine cannot wait there.
-`selectin` sends one more SELECT for all owners of a result; the objects are the same.
+`selectin` sends one more SELECT for all owners of a result; the objects are the same. Queries that
+name what they load keep to it where nothing that sees their result reads more (loader_options).
 
 Left alone, with a finding: self-referential relationships and cycles (an eager load stops where it
 meets a class again), `lazy="dynamic"`, and names that a `backref` makes.
@@ -24,6 +25,7 @@ from bridgekit_codemods.program.symbols import Class, Relationship
 from bridgekit_codemods.program.types import UNKNOWN, Types
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.keywords import with_keyword
+from bridgekit_codemods.rules.loader_options import keep_explicit_loading
 
 _LAZY = ("select", "True", "lazy")
 _REMEDY_PATH = (
@@ -53,6 +55,7 @@ class SqlalchemyEager:
             members.append(f"{relationship.cls.qualname}.{relationship.attr}")
         if not members:
             return None
+        members += keep_explicit_loading(program, draft)
         return Step(
             key=self.key,
             kind="eager",
