@@ -81,7 +81,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--client", action="append", choices=CLIENTS, help="repeatable")
     parser.add_argument("--into", type=Path, help="work here instead of a temporary folder")
-    parser.add_argument("--rounds", type=int, default=3, help="of the load run; 0 leaves it out")
+    parser.add_argument("--rounds", type=int, default=2, help="of the load run; 0 leaves it out")
     return parser
 
 
