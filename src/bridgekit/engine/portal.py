@@ -97,7 +97,13 @@ class LoopCall:
 
     def wait(self) -> Any:
         """On the calling thread: park until there is an answer."""
-        self._lane.park(self.interrupt)
+        try:
+            self._lane.park(self.interrupt)
+        except BaseException:
+            if self._lane.is_open:  # raised by a signal handler before the wait had begun
+                self.interrupt()
+                self._lane.park(self.interrupt)
+            raise
         ContextMerge().apply(self._before, self._context)
         if self._error is not None:
             error, self._error = self._error, None

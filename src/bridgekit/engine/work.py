@@ -270,9 +270,17 @@ class Work:
         wish = Wish(func, lane, self)
         del func
         self._message = wish
-        if not self._post():
-            wish.refuse(RuntimeError("the event loop that started this thread has been closed"))
-        lane.park(self._interrupt)
+        try:
+            if not self._post():
+                wish.refuse(RuntimeError("the event loop that started this thread has been closed"))
+            lane.park(self._interrupt)
+        except BaseException:
+            if lane.is_open:
+                # A signal handler raised between the request and the wait for it: without this
+                # the host would go on with a coroutine that nobody waits for.
+                self._interrupt()
+                lane.park(self._interrupt)
+            raise
         try:
             return wish.collect(self.thread_merge)
         finally:
