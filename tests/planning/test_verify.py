@@ -66,6 +66,7 @@ def test_a_coroutine_that_is_taken_care_of_is_not(body: str) -> None:
     ("body", "blocked"),
     [
         ("import time\n\n\nasync def f():\n    time.sleep(1)\n", "time.sleep"),
+        ("import os\n\n\nasync def f():\n    os.remove('x')\n", "os.remove"),
         ("from lib import wait\n\n\nasync def f():\n    wait()\n", "wait"),
         ("from lib import pieces\n\n\nasync def f():\n    for x in pieces():\n        print(x)\n",
          "pieces"),

@@ -61,7 +61,7 @@ def blocked_loops(program: Program) -> Iterator[str]:
         for site in colours.sites(function):
             if site.awaited or _only_makes_generator(site):
                 continue
-            effects = set(colours.external_effects(site)) - {"file"}
+            effects = set(colours.external_effects(site))
             for target in site.targets:
                 if target.grade != "guess" and not target.function.is_async:
                     effects |= colours.blocks(target.function)
