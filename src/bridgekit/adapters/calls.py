@@ -10,14 +10,14 @@ from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from bridgekit.adapters import to_thread
-from bridgekit.adapters.call_site import caller_line, describe
+from bridgekit.adapters.call_site import describe
+from bridgekit.adapters.loop_thread import refuse_on_loop_thread, suspension
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.foreign import foreign_loop
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import call_on_loop, portal_loop
 from bridgekit.engine.serving import serving_loop
 from bridgekit.engine.work import current_work
-from bridgekit.errors import LoopThreadError
 
 __all__ = ["async_to_sync", "refuse_on_loop_thread", "sync_to_async"]
 
@@ -29,27 +29,16 @@ T = TypeVar("T")
 _COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine_marker", "_is_coroutine")
 
 
-def refuse_on_loop_thread(func: Callable[..., Any], what: str) -> None:
-    """Raise if this thread is running an event loop, which waiting here would stop.
-
-    :raises LoopThreadError: naming the function, the calling line, the task and the remedy.
-    """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    task = asyncio.current_task(loop)
-    raise LoopThreadError(
-        f"{what}({describe(func)}) was called at {caller_line()} on a thread that is running an "
-        f"event loop{f' (task {task.get_name()!r})' if task else ''}: waiting there would stop "
-        f"the loop that has to run the coroutine. Await {describe(func)} instead; if the caller "
-        "has to stay synchronous, let the asynchronous code run that caller in a thread: "
-        "await to_thread.run_sync(caller, ...)."
-    )
-
-
 def run_coroutine(func: Callable[[], Awaitable[T]]) -> T:
-    """Wait on this thread for ``func()``, on the loop that the thread belongs to."""
+    """Wait on this thread for ``func()``, on the loop that the thread belongs to.
+
+    Not on a thread that is running a loop, unless the call stack can be suspended: see
+    :func:`refuse_on_loop_thread`, which the caller calls first.
+    """
+    if asyncio._get_running_loop() is not None:
+        suspend = suspension()
+        if suspend is not None:
+            return cast(T, suspend(func))
     work = current_work()
     if work is not None and work.has_host:
         return cast(T, work.ask(func))

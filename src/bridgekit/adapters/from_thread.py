@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from bridgekit.adapters.call_site import describe
-from bridgekit.adapters.calls import refuse_on_loop_thread
+from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.engine.work import Work, current_work
 
 __all__ = ["check_cancelled", "run", "run_sync"]
@@ -17,7 +17,6 @@ T = TypeVar("T")
 
 
 def _work_for(func: Callable[..., Any], what: str) -> Work:
-    refuse_on_loop_thread(func, what)
     work = current_work()
     if work is None:
         raise RuntimeError(
@@ -33,7 +32,9 @@ def run(afunc: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
     :raises RuntimeError: this thread is not a worker that a task is waiting for.
     :raises asyncio.CancelledError: that task has been cancelled meanwhile.
     """
-    result: T = _work_for(afunc, "from_thread.run").ask(functools.partial(afunc, *args, **kwargs))
+    suspend = refuse_on_loop_thread(afunc, "from_thread.run")
+    ask = suspend or _work_for(afunc, "from_thread.run").ask
+    result: T = ask(functools.partial(afunc, *args, **kwargs))
     return result
 
 
@@ -49,7 +50,9 @@ def run_sync(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     async def call() -> T:
         return func(*args, **kwargs)
 
-    result: T = _work_for(func, "from_thread.run_sync").ask(call)
+    suspend = refuse_on_loop_thread(func, "from_thread.run_sync")
+    ask = suspend or _work_for(func, "from_thread.run_sync").ask
+    result: T = ask(call)
     return result
 
 
@@ -62,7 +65,18 @@ def check_cancelled() -> None:
     :raises asyncio.CancelledError: the task has been cancelled.
     :raises RuntimeError: this thread is not a worker that a task is waiting for.
     """
+    suspend = refuse_on_loop_thread(check_cancelled, "from_thread.check_cancelled")
+    if suspend is not None:
+        suspend(_raise_if_cancelled)
+        return
     work = _work_for(check_cancelled, "from_thread.check_cancelled")
     if work.cancelled:
         work.cancel_pending = False
+        raise asyncio.CancelledError("the awaiting task was cancelled")
+
+
+async def _raise_if_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        await asyncio.sleep(0)  # delivers a cancellation that has not been raised yet
         raise asyncio.CancelledError("the awaiting task was cancelled")

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, cont
 from types import TracebackType
 from typing import Any, TypeVar
 
-from bridgekit.adapters.calls import refuse_on_loop_thread
+from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
@@ -76,11 +76,16 @@ class BlockingPortal:
         :raises LoopThreadError: called on a thread that is running an event loop, whichever.
         :raises PortalClosedError: the portal is not open.
         """
-        refuse_on_loop_thread(func, "BlockingPortal.call")
+        suspend = refuse_on_loop_thread(func, "BlockingPortal.call")
         loop = self._running_loop()
         call = functools.partial(_call_either, func, *args, **kwargs)
         result: T
-        if self._owner is not None:
+        if suspend is not None:
+            from bridgekit.adapters.loop_to_loop import await_on_loop
+
+            tracked = functools.partial(self._tracked, call)
+            result = suspend(functools.partial(await_on_loop, loop, tracked))
+        elif self._owner is not None:
             result = self._owner.call(call)
         else:
             result = call_on_loop(loop, functools.partial(self._tracked, call))
