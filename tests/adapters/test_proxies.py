@@ -10,7 +10,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -184,7 +184,7 @@ def test_methods_run_on_a_worker_and_plain_ones_here() -> None:
 
 def test_methods_are_turned_over_once_and_lazily() -> None:
     class Lazy:
-        looked_at: list[str] = []
+        looked_at: ClassVar[list[str]] = []
 
         def method(self) -> int:
             return 1
@@ -441,7 +441,7 @@ def test_exceptions_cross_unchanged() -> None:
     assert caught.value is error
 
 
-def test_nothing_is_left_behind() -> None:
+def use_and_forget() -> weakref.WeakSet[type]:
     class Local:
         def part(self) -> Part:
             return Part()
@@ -459,14 +459,16 @@ def test_nothing_is_left_behind() -> None:
         assert [n async for n in proxy.numbers()] == [1, 2]
         return weakref.ref(unwrap(proxy))
 
-    classes = weakref.WeakSet([Local, Part])
-    gc.collect()
     gc.disable()
     try:
         assert asyncio.run(use())() is None
     finally:
         gc.enable()
-    del Local, Part, use
+    return weakref.WeakSet([Local, Part])
+
+
+def test_nothing_is_left_behind() -> None:
+    classes = use_and_forget()
     gc.collect()  # the proxy classes, whose rules hold the classes
     gc.collect()
     assert len(classes) == 0
