@@ -99,6 +99,7 @@ class BlockingPortal:
             return await call()
         finally:
             self._tasks.discard(task)
+            del task  # an error's traceback refers to this frame, and the task to the error
 
     def start_task_soon(
         self,
