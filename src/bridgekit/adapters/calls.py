@@ -78,8 +78,8 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     target = afunc
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        refuse_on_loop_thread(target, "async_to_sync")
-        return run_coroutine(functools.partial(target, *args, **kwargs))
+        suspend = refuse_on_loop_thread(target, "async_to_sync")
+        return (suspend or run_coroutine)(functools.partial(target, *args, **kwargs))
 
     functools.update_wrapper(wrapper, afunc)
     for mark in _COROUTINE_MARKS:
