@@ -4,18 +4,20 @@
 PYTHON ?= python3
 VENV ?= .venv
 CLIENTS ?= httpx httpx2
+INTERPRETERS ?=
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.bridgekit-installed
 
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo load test lint unit test-slow pyright pins clean
+.PHONY: help setup demo load test lint unit test-slow test-interpreters pyright pins clean
 
 help:
 	@echo "make demo       migrate a copy of examples/legacy_app and load both forms"
 	@echo "make test       install what is needed, lint, check types, run the tests"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-interpreters  the runtime's tests on CPython 3.12 and 3.13, where found"
 	@echo "make load       the demo, once for every HTTP client: $(CLIENTS)"
 	@echo "make lint       ruff and mypy only"
 	@echo "make pyright    pyright over src/bridgekit (needs node on PATH)"
@@ -48,6 +50,9 @@ unit: $(STAMP)
 
 test-slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow
+
+test-interpreters: $(STAMP)
+	$(VENV)/bin/python scripts/interpreters.py $(INTERPRETERS)
 
 # pyright runs on node, which pip does not bring; so it is not part of `make test`.
 pyright: $(STAMP)
