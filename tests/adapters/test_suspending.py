@@ -219,14 +219,19 @@ def test_another_task_that_is_current_inside_the_stack_cannot_suspend_it() -> No
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
-def test_a_stack_in_a_task_that_starts_eagerly() -> None:
-    async def inner() -> Any:
-        assert async_to_sync(current_task)  # made, not called
-        return await suspending.run_sync(async_to_sync(current_task))
+def test_a_task_that_starts_eagerly_in_a_stack() -> None:
+    def caller() -> list[Any]:
+        return [async_to_sync(current_task)(), async_to_sync(current_task)()]
+
+    async def inner() -> list[Any]:
+        with pytest.raises(LoopThreadError):
+            async_to_sync(current_task)()
+        return await suspending.run_sync(caller)
 
     async def outer() -> None:
         task = asyncio.create_task(inner())
-        assert await task is task
+        assert not task.done()
+        assert await task == [task, task]
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
