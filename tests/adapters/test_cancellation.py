@@ -13,6 +13,7 @@ import pytest
 from tests.adapters.test_calls import one_worker, run
 
 from bridgekit import CapacityLimiter, async_to_sync, from_thread, to_thread
+from bridgekit.engine.hosts import Letter, current_host
 
 __all__ = ["one_worker", "run"]
 
@@ -383,25 +384,26 @@ def test_thousands_of_cancellations_around_completion(
     assert count["cancelled"] > 0
 
 
-class PausedLoop:
-    """Holds back what threads send to the loop, to force an order of events."""
+class PausedHost:
+    """Holds back what threads post to the loop, to force an order of events."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.held: list[tuple[Any, ...]] = []
+        self.held: list[Letter] = []
         self.arrived = threading.Event()
-        self._send = self.loop.call_soon_threadsafe
-        monkeypatch.setattr(self.loop, "call_soon_threadsafe", self._hold)
+        host = current_host()
+        self._post = host.post
+        monkeypatch.setattr(host, "post", self._hold)
 
-    def _hold(self, *args: Any, **kwargs: Any) -> None:
-        self.held.append(args)
+    def _hold(self, letter: Letter) -> bool:
+        self.held.append(letter)
         self.arrived.set()
+        return True
 
     def deliver(self) -> None:
         self.arrived.clear()
         held, self.held = self.held, []
-        for args in held:
-            self._send(*args)
+        for letter in held:
+            self._post(letter)
 
 
 @pytest.mark.parametrize("moment", ["before delivery", "after delivery", "both"])
@@ -412,12 +414,14 @@ def test_cancel_around_a_message(
 ) -> None:
     """A message of the thread is on its way to the loop when the host is cancelled."""
     seen: list[str] = []
+    asleep = threading.Event()
 
     async def native() -> None:
         seen.append("coroutine began")
         await asyncio.sleep(0)
 
     def work() -> None:
+        assert asleep.wait(10)  # so that the host has to be sent a message
         if message == "wish":
             try:
                 async_to_sync(native)()
@@ -426,9 +430,10 @@ def test_cancel_around_a_message(
                 raise
 
     async def main() -> None:
-        paused = PausedLoop(monkeypatch)
+        paused = PausedHost(monkeypatch)
         task = asyncio.create_task(to_thread.run_sync(work, abandon_on_cancel=abandon))
         await asyncio.sleep(0)
+        asleep.set()
         while not paused.arrived.is_set():  # noqa: ASYNC110 (a thread sets it)
             await asyncio.sleep(0)
         if moment in ("before delivery", "both"):

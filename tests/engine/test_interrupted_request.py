@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bridgekit import async_to_sync, to_thread
-from bridgekit.engine.work import Work
+from bridgekit.engine.work import Wish, Work
 
 
 class Struck(BaseException):
@@ -15,15 +15,14 @@ class Struck(BaseException):
 
 
 def test_the_coroutine_ends_before_the_exception_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    post = Work._post
+    send = Work._send
     events: list[str] = []
 
-    def struck(work: Work) -> bool:
-        posted = post(work)
+    def struck(work: Work, wish: Wish) -> None:
+        send(work, wish)
         if "struck" not in events:
             events.append("struck")
             raise Struck
-        return posted
 
     async def wait() -> None:
         try:
@@ -36,7 +35,7 @@ def test_the_coroutine_ends_before_the_exception_goes_on(monkeypatch: pytest.Mon
             await to_thread.run_sync(async_to_sync(wait))
         events.append("raised")
 
-    monkeypatch.setattr(Work, "_post", struck)
+    monkeypatch.setattr(Work, "_send", struck)
     asyncio.run(asyncio.wait_for(outer(), 10))
     # Cancelled before its first step it never ran, else it ended before the caller went on.
     assert events in (["struck", "ended", "raised"], ["struck", "raised"])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
+from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from bridgekit.adapters import to_thread
 from bridgekit.adapters.call_site import describe
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread, suspension
 from bridgekit.engine.affinity import Affinity
+from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.foreign import foreign_loop
+from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import call_on_loop, portal_loop
 from bridgekit.engine.serving import serving_loop
@@ -28,24 +29,32 @@ T = TypeVar("T")
 # coroutine; functools.wraps copies it.
 _COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine_marker", "_is_coroutine")
 
+_PLAIN = {"limiter": None, "abandon_on_cancel": False, "executor": None, "affinity": "chain"}
 
-def run_coroutine(func: Callable[[], Awaitable[T]]) -> T:
-    """Wait on this thread for ``func()``, on the loop that the thread belongs to.
+
+def run_coroutine(func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
+    """Wait on this thread for ``func(...)``, on the loop that the thread belongs to.
 
     Not on a thread that is running a loop, unless the call stack can be suspended: see
     :func:`refuse_on_loop_thread`, which the caller calls first.
     """
-    if asyncio._get_running_loop() is not None:
+    if _get_running_loop() is not None:
         suspend = suspension()
         if suspend is not None:
-            return cast(T, suspend(func))
+            return cast(T, suspend(functools.partial(func, *args, **kwargs)))
+    return cast(T, _wait_for(func, args, kwargs))
+
+
+def _wait_for(
+    func: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     work = current_work()
     if work is not None and work.has_host:
-        return cast(T, work.ask(func))
+        return work.ask(func, args, kwargs)
     loop = foreign_loop() or serving_loop()
     if loop is not None:
-        return cast(T, call_on_loop(loop, func))
-    return cast(T, portal_loop().call(func))
+        return call_on_loop(loop, func, *args, **kwargs)
+    return portal_loop().call(func, *args, **kwargs)
 
 
 @overload
@@ -78,8 +87,11 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     target = afunc
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        suspend = refuse_on_loop_thread(target, "async_to_sync")
-        return (suspend or run_coroutine)(functools.partial(target, *args, **kwargs))
+        if _get_running_loop() is not None:
+            suspend = refuse_on_loop_thread(target, "async_to_sync")
+            if suspend is not None:
+                return suspend(functools.partial(target, *args, **kwargs))
+        return _wait_for(target, args, kwargs)
 
     functools.update_wrapper(wrapper, afunc)
     for mark in _COROUTINE_MARKS:
@@ -153,9 +165,26 @@ def _to_async(func: Callable[..., Any], *, options: dict[str, Any]) -> Callable[
     if inspect.iscoroutinefunction(func):
         raise TypeError(f"sync_to_async: {describe(func)} is asynchronous already")
     target = func
+    plain = options == _PLAIN
 
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return await to_thread.run_call(functools.partial(target, *args, **kwargs), **options)
+    if plain:
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            host = current_host()
+            work = start(host, target, args, kwargs)
+            del args, kwargs
+            if work.ended:
+                if host.must_give_way():
+                    return await work.give_way_and_finish()
+                return work.finish()
+            return await work.outcome()
+
+    else:
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            crossing = cross(target, args, kwargs, **options)
+            del args, kwargs
+            return await crossing
 
     functools.update_wrapper(wrapper, func)
     return wrapper

@@ -33,8 +33,11 @@ def run(afunc: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
     :raises asyncio.CancelledError: that task has been cancelled meanwhile.
     """
     suspend = refuse_on_loop_thread(afunc, "from_thread.run")
-    ask = suspend or _work_for(afunc, "from_thread.run").ask
-    result: T = ask(functools.partial(afunc, *args, **kwargs))
+    result: T
+    if suspend is not None:
+        result = suspend(functools.partial(afunc, *args, **kwargs))
+    else:
+        result = _work_for(afunc, "from_thread.run").ask(afunc, args, kwargs)
     return result
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
+from bridgekit.engine.hosts import AsyncioHost, current_host
 from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
@@ -33,12 +34,14 @@ class BlockingPortal:
         self._owner = _owner
         self._loop: asyncio.AbstractEventLoop | None = _owner.loop if _owner else None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._host: AsyncioHost
         self._accepting = _owner is not None
 
     async def __aenter__(self) -> BlockingPortal:
         if self._loop is not None:
             raise RuntimeError("this portal is bound to an event loop already")
         self._loop = asyncio.get_running_loop()
+        self._host = current_host()
         self._accepting = True
         return self
 
@@ -78,17 +81,18 @@ class BlockingPortal:
         """
         suspend = refuse_on_loop_thread(func, "BlockingPortal.call")
         loop = self._running_loop()
-        call = functools.partial(_call_either, func, *args, **kwargs)
         result: T
         if suspend is not None:
             from bridgekit.adapters.loop_to_loop import await_on_loop
 
+            call = functools.partial(_call_either, func, *args, **kwargs)
             tracked = functools.partial(self._tracked, call)
             result = suspend(functools.partial(await_on_loop, loop, tracked))
         elif self._owner is not None:
-            result = self._owner.call(call)
+            result = self._owner.call(_call_either, func, *args, **kwargs)
         else:
-            result = call_on_loop(loop, functools.partial(self._tracked, call))
+            call = functools.partial(_call_either, func, *args, **kwargs)
+            result = call_on_loop(loop, self._tracked, call)
         return result
 
     async def _tracked(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -116,38 +120,11 @@ class BlockingPortal:
         :raises PortalClosedError: the portal is not open.
         """
         loop = self._running_loop()
-        future: Future[T] = Future()
-
-        async def run() -> None:
-            try:
-                result = await _call_either(func, *args, **kwargs)
-            except asyncio.CancelledError:
-                future.cancel()
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(asyncio.CancelledError())
-                raise
-            except BaseException as error:
-                if future.set_running_or_notify_cancel():
-                    future.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
-            else:
-                if future.set_running_or_notify_cancel():
-                    future.set_result(result)
-
-        def start() -> None:
-            task = loop.create_task(run(), name=name)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-            def forward_cancel(done: Future[T]) -> None:
-                if done.cancelled() and not loop.is_closed():
-                    loop.call_soon_threadsafe(task.cancel)
-
-            future.add_done_callback(forward_cancel)
-
-        loop.call_soon_threadsafe(start)
-        return future
+        start = _TaskStart(loop, self._tasks, functools.partial(func, *args, **kwargs), name)
+        post = self._owner.post if self._owner is not None else self._host.post
+        if not post(start):
+            start.host_closed()
+        return start.future
 
     def wrap_async_context_manager(
         self, manager: AbstractAsyncContextManager[T]
@@ -169,6 +146,72 @@ class BlockingPortal:
             on_loop_close(callback)
         else:
             self.call(on_loop_close, callback)
+
+
+class _TaskStart:
+    """A task to be started on a portal's loop. Its future always comes to an end."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tasks: set[asyncio.Task[Any]],
+        func: Callable[[], Any],
+        name: str | None,
+    ) -> None:
+        self.future: Future[Any] = Future()
+        self._loop = loop
+        self._tasks = tasks
+        self._func: Callable[[], Any] | None = func
+        self._name = name
+        self._task: asyncio.Task[None] | None = None
+
+    def arrived(self) -> None:
+        """On the loop: start."""
+        task = self._task = self._loop.create_task(self._run(), name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        self.future.add_done_callback(self._forward_cancel)
+
+    def host_closed(self) -> None:
+        """The loop has been closed first."""
+        self._func = None
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(PortalClosedError("the portal was closed before the start"))
+
+    async def _run(self) -> None:
+        func, self._func = self._func, None
+        assert func is not None
+        future = self.future
+        try:
+            result = await _call_either(func)
+        except asyncio.CancelledError:
+            self._cancelled()
+            raise
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
+        finally:
+            del func, future
+
+    def _cancelled(self) -> None:
+        self.future.cancel()
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(asyncio.CancelledError())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._func = self._task = None
+        if not self.future.done():  # cancelled before its first step
+            self._cancelled()
+
+    def _forward_cancel(self, done: Future[Any]) -> None:
+        if done.cancelled() and self._task is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
 
 async def _call_either(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from bridgekit.engine.affinity import Affinity, dispatch, holder_of
+from bridgekit.engine.affinity import Affinity
+from bridgekit.engine.crossing import cross, start
+from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
-from bridgekit.engine.work import Work
 from bridgekit.engine.workers import shared_pool
 
 __all__ = ["get_max_workers", "run_sync", "set_max_workers"]
@@ -48,12 +48,25 @@ async def run_sync(
         pool), ``"context"`` (one thread for the whole ``ThreadSensitiveContext``), ``"main"``.
     :raises DeadlockError: ``affinity="main"`` and the main thread cannot serve the call.
     """
-    call = functools.partial(func, *args, **kwargs)
+    if limiter is not None or abandon_on_cancel or affinity != "chain":
+        crossing = cross(
+            func,
+            args,
+            kwargs,
+            limiter=limiter,
+            abandon_on_cancel=abandon_on_cancel,
+            affinity=affinity,
+        )
+        del func, args, kwargs
+        return cast(T, await crossing)
+    host = current_host()
+    work = start(host, func, args, kwargs)
     del func, args, kwargs
-    result: T = await run_call(
-        call, limiter=limiter, abandon_on_cancel=abandon_on_cancel, affinity=affinity
-    )
-    return result
+    if work.ended:
+        if host.must_give_way():
+            return cast(T, await work.give_way_and_finish())
+        return cast(T, work.finish())
+    return cast(T, await work.outcome())
 
 
 async def run_call(
@@ -65,24 +78,17 @@ async def run_call(
     executor: Executor | None = None,
 ) -> T:
     """:func:`run_sync` for a call without arguments; ``executor`` replaces the affinity."""
-    held = holder_of(limiter) if limiter is not None else None
-    take_token = limiter is not None and held is None
-    if limiter is not None and take_token:
-        await limiter.acquire()
-    work = Work(call, abandon_on_cancel=abandon_on_cancel, limiter=limiter)
-    if limiter is not None and take_token:
-        work.add_end_callback(limiter.release)
+    crossing = cross(
+        call,
+        (),
+        {},
+        limiter=limiter,
+        abandon_on_cancel=abandon_on_cancel,
+        affinity=affinity,
+        executor=executor,
+    )
     del call
-    try:
-        if executor is not None:
-            executor.submit(work.run)
-        elif held is None or not held.offer(work)[0]:
-            dispatch(work, affinity)
-    except BaseException as error:
-        work.fail(error)  # gives the token back
-        raise
-    result: T = await work.outcome()
-    return result
+    return cast(T, await crossing)
 
 
 def get_max_workers() -> int:

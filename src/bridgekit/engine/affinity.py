@@ -218,12 +218,14 @@ process.after_fork(_forget_threads)
 
 
 def _to_chain(work: Work) -> None:
-    work.redirect = _to_chain_or_pool
-    lane = nearest_lane(CURRENT_LANE.get())
+    lane = CURRENT_LANE.get()
     if lane is not None:
-        accepted, at_once = lane.offer(work)
-        if accepted and at_once:
-            return
+        lane = nearest_lane(lane)
+        if lane is not None:
+            work.redirect = _to_chain_or_pool
+            accepted, at_once = lane.offer(work)
+            if accepted and at_once:
+                return
     shared_pool().submit(work)
 
 

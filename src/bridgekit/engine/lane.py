@@ -11,18 +11,22 @@ Invariants:
 * a job that a lane accepted is run by it or handed on when the lane closes, never lost;
 * a parked thread serves the lane it opened last. Work of an outer lane waits until the inner one
   has closed: running it on top of the inner frames could make them wait for each other.
+
+There are no locks. Whoever has news for the thread leaves it first and looks whether the thread
+is parked afterwards; the thread says that it is parked first and looks for news afterwards. So
+one of them sees the other, and a ring too many is only a look too many.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from queue import SimpleQueue
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
+from bridgekit.engine.wakers import renew_thread_waker, thread_waker
 
 if TYPE_CHECKING:
     from bridgekit.engine.work import Work
@@ -43,29 +47,30 @@ class Lane:
 
     __slots__ = (
         "_answered",
-        "_doorbell",
         "_generation",
+        "_idle",
         "_jobs",
-        "_load",
-        "_lock",
         "_open",
+        "_parked",
+        "_waker",
         "parent",
         "thread_id",
         "work",
     )
 
     def __init__(self, work: Work | None) -> None:
-        self.parent = nearest_lane(CURRENT_LANE.get())
-        self.thread_id = threading.get_ident()
+        outer = CURRENT_LANE.get()
+        self.parent = None if outer is None else nearest_lane(outer)
+        self.thread_id = get_ident()
         self.work = work
+        self._waker = thread_waker()
         self._generation = process.generation()
         self._jobs: deque[Work] = deque()
-        self._doorbell: SimpleQueue[None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._load = 0
+        self._idle = [None]  # who pops the item has found the lane without any job
+        self._parked = False
         self._open = True
         self._answered = False
-        if self.thread_id == threading.main_thread().ident:
+        if process.is_main_thread(self.thread_id):
             _main_lanes.append(self)
 
     @property
@@ -73,21 +78,39 @@ class Lane:
         """Whether the lane's thread is still in its call (and this is still its process)."""
         return self._open and self._generation == process.generation()
 
+    @property
+    def answered(self) -> bool:
+        """Whether what the thread waits for is there."""
+        return self._answered
+
     def offer(self, work: Work) -> tuple[bool, bool]:
         """Queue work; returns (accepted, will be run at once). Any thread may call this."""
-        with self._lock:
-            if not self.is_open:
-                return False, False
-            idle = self._load == 0
-            self._load += 1
-            self._jobs.append(work)
-        self._doorbell.put(None)
-        return True, idle
+        if not self.is_open:
+            return False, False
+        try:
+            self._idle.pop()
+            at_once = True
+        except IndexError:
+            at_once = False
+        self._jobs.append(work)
+        self._ring()
+        if not self._open:
+            try:
+                self._jobs.remove(work)
+            except (ValueError, IndexError):
+                return True, at_once  # run, or handed on, by the thread
+            return False, False
+        return True, at_once
 
     def answer(self) -> None:
         """Tell the parked thread that what it waits for is there. Any thread may call this."""
         self._answered = True
-        self._doorbell.put(None)
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._parked:
+            self._parked = False
+            self._waker.ring()
 
     def park(self, interrupt: Callable[[], None]) -> None:
         """Serve jobs until :meth:`answer`, then close the lane.
@@ -98,25 +121,29 @@ class Lane:
         """
         raised: BaseException | None = None
         job: Work | None = None
+        jobs = self._jobs
         try:
             while True:
                 try:
                     while not self._answered:
-                        if self._jobs:
-                            job = self._jobs.popleft()
+                        if jobs:
+                            job = jobs.popleft()
                             job.run()
                             job = None
-                            with self._lock:
-                                self._load -= 1
+                            if not jobs and not self._idle:
+                                self._idle.append(None)
                         else:
-                            self._doorbell.get()
+                            self._parked = True
+                            if not (self._answered or jobs):
+                                self._waker.wait()
+                            self._parked = False
                         if self._generation != process.generation():
                             raise RuntimeError("a forked child cannot finish its parent's call")
                     break
                 except BaseException as error:
                     if job is not None:
                         # Interrupted around the job: running it again is a no-op if it began.
-                        self._jobs.appendleft(job)
+                        jobs.appendleft(job)
                         job = None
                     if raised is not None or not self.is_open:
                         raise
@@ -124,19 +151,20 @@ class Lane:
                     interrupt()
             if raised is not None:
                 raise raised
+        except BaseException:
+            renew_thread_waker()  # a ring may have been on its way when the wait was broken off
+            raise
         finally:
             raised = None
             self._close()
 
     def _close(self) -> None:
-        with self._lock:
-            self._open = False
-            left = list(self._jobs)
-            self._jobs.clear()
-        if self in _main_lanes:
+        self._open = False
+        if _main_lanes and self in _main_lanes:
             _main_lanes.remove(self)
-        for work in left:
-            work.hand_on()
+        jobs = self._jobs
+        while jobs:
+            jobs.popleft().hand_on()
 
 
 def nearest_lane(lane: Lane | None, thread_id: int | None = None) -> Lane | None:

@@ -17,7 +17,8 @@ from weakref import WeakSet
 
 from bridgekit.engine import process
 from bridgekit.engine.affinity import close_owned_threads
-from bridgekit.engine.context import ContextMerge
+from bridgekit.engine.context import ContextMerge, same_variables
+from bridgekit.engine.hosts import AsyncioHost, Letter, current_host, host_of, start_task
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.resources import close_loop_resources, on_loop_close
 from bridgekit.engine.work import current_work
@@ -29,36 +30,71 @@ EXIT_SECONDS = 5.0
 _logger = logging.getLogger("bridgekit")
 
 
-class LoopCall:
-    """A coroutine wanted by a thread that no task is waiting for; runs in a task of its own."""
+class LoopCall(Lane):
+    """A coroutine wanted by a thread that no task is waiting for; runs in a task of its own.
 
-    def __init__(self, func: Callable[[], Awaitable[Any]], loop: asyncio.AbstractEventLoop) -> None:
-        self._func: Callable[[], Awaitable[Any]] | None = func
+    Made by the waiting thread; also the lane that it waits in.
+    """
+
+    __slots__ = (
+        "_args",
+        "_before",
+        "_cancelled",
+        "_context",
+        "_error",
+        "_func",
+        "_kwargs",
+        "_loop",
+        "_result",
+        "_task",
+        "portal",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        func: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        portal: PortalLoop | None = None,
+    ) -> None:
+        Lane.__init__(self, current_work())
+        self._func: Callable[..., Awaitable[Any]] | None = func
+        self._args = args
+        self._kwargs = kwargs
         self._loop = loop
-        self._lane = Lane(current_work())
-        self._context = copy_context()
-        self._context.run(CURRENT_LANE.set, self._lane)
-        self._before = self._context.copy()
+        self._context = context = copy_context()
+        context.run(CURRENT_LANE.set, self)
+        self._before = context.copy()
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
-        self._answered = False
         self._result: Any = None
         self._error: BaseException | None = None
+        self.portal = portal
 
-    def start(self) -> None:
-        """On the loop: begin."""
+    def arrived(self) -> None:
+        """On the loop, outside any task: begin, and run to the first suspension."""
         if self._answered:
             return
-        self._task = self._loop.create_task(self._run(), context=self._context)
-        self._task.add_done_callback(self._task_ended)
-        if self._cancelled:
-            self._task.cancel()
+        if self.portal is not None and not self.portal.is_open:
+            self.fail(PortalClosedError("the portal was closed before the call began"))
+            return
+        task = self._task = start_task(self._loop, self._run(), self._context)
+        if not self._answered:
+            task.add_done_callback(self._task_ended)
+            if self._cancelled:
+                task.cancel()
+
+    def host_closed(self) -> None:
+        """The loop has been closed first."""
+        self.fail(PortalClosedError("the event loop was closed before the call began"))
 
     async def _run(self) -> None:
-        func, self._func = self._func, None
+        func, args, kwargs = self._func, self._args, self._kwargs
+        self._forget_call()
         assert func is not None
         try:
-            result = await func()
+            result = await func(*args, **kwargs)
         except GeneratorExit:
             self.fail(PortalClosedError("the event loop was closed during the call"))
             raise
@@ -67,20 +103,21 @@ class LoopCall:
         else:
             if not self._answered:
                 self._result = result
-                self._answer()
+                self.answer()
         finally:
-            del func
+            del func, args, kwargs
 
-    def _answer(self) -> None:
-        self._answered = True
-        self._lane.answer()
+    def _forget_call(self) -> None:
+        self._func = None
+        self._args = ()
+        self._kwargs = {}
 
     def fail(self, error: BaseException) -> None:
         """Answer with an error unless the call has been answered."""
         if not self._answered:
-            self._func = None
+            self._forget_call()
             self._error = error
-            self._answer()
+            self.answer()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         # A task that was cancelled before its first step has run no code of _run.
@@ -98,13 +135,14 @@ class LoopCall:
     def wait(self) -> Any:
         """On the calling thread: park until there is an answer."""
         try:
-            self._lane.park(self.interrupt)
+            self.park(self.interrupt)
         except BaseException:
-            if self._lane.is_open:  # raised by a signal handler before the wait had begun
+            if self.is_open:  # raised by a signal handler before the wait had begun
                 self.interrupt()
-                self._lane.park(self.interrupt)
+                self.park(self.interrupt)
             raise
-        ContextMerge().apply(self._before, self._context)
+        if not same_variables(self._before, self._context):
+            ContextMerge().apply(self._before, self._context)
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -114,8 +152,8 @@ class LoopCall:
         return self._result
 
 
-class _Start:
-    """Begins a call on its loop. Where the loop is closed before that, the call fails.
+class _FirstCall:
+    """Begins the first call on a loop, before the loop has a host.
 
     A closed loop drops what it has not run; nothing else says so.
     """
@@ -128,24 +166,33 @@ class _Start:
     def __call__(self) -> None:
         call, self._call = self._call, None
         if call is not None:
-            call.start()
+            current_host()  # later calls find it
+            call.arrived()
 
     def __del__(self) -> None:
         if self._call is not None:
-            self._call.fail(PortalClosedError("the event loop was closed before the call began"))
+            self._call.host_closed()
 
 
-def call_on_loop(loop: asyncio.AbstractEventLoop, func: Callable[[], Awaitable[Any]]) -> Any:
-    """Run ``func()`` as a task of a loop that runs in another thread, and wait for it.
+def call_on_loop(
+    loop: asyncio.AbstractEventLoop,
+    func: Callable[..., Awaitable[Any]],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Run ``func(...)`` as a task of a loop that runs in another thread, and wait for it.
 
     :raises PortalClosedError: the loop is closed, or was before the call began.
     """
-    call = LoopCall(func, loop)
-    del func
-    try:
-        loop.call_soon_threadsafe(_Start(call))
-    except RuntimeError as error:
-        call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
+    call = LoopCall(loop, func, args, kwargs)
+    del func, args, kwargs
+    host = host_of(loop)
+    if host is None or not host.post(call):
+        try:
+            loop.call_soon_threadsafe(_FirstCall(call))
+        except RuntimeError as error:
+            call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
     try:
         return call.wait()
     finally:
@@ -168,37 +215,51 @@ class PortalLoop:
         self._open = True
         self._callers: WeakSet[threading.Thread] = WeakSet()
         self.loop = (loop_factory or asyncio.new_event_loop)()
+        self._host: AsyncioHost | None = None
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
+        self._ready.wait()
 
     @property
     def is_open(self) -> bool:
         """Whether calls are accepted."""
         return self._open
 
-    def call(self, func: Callable[[], Awaitable[Any]]) -> Any:
-        """Run ``func()`` as a task of this loop and wait for it on the calling thread.
+    def call(self, func: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``func(...)`` as a task of this loop and wait for it on the calling thread.
 
         :raises PortalClosedError: the portal is closed.
         """
-        call = LoopCall(func, self.loop)
-        del func
-        thread = threading.current_thread()
-        with self._lock:
-            accepted = self._open
-            if accepted:
-                if not thread.daemon and thread is not threading.main_thread():
-                    self._callers.add(thread)
-                self._calls.add(call)
-                self.loop.call_soon_threadsafe(call.start)
-        if not accepted:
+        call = LoopCall(self.loop, func, args, kwargs, self)
+        del func, args, kwargs
+        if _caller.portal is not self:
+            self._remember_caller()
+        # Known first, then looked whether the portal is open: closing does it the other way round.
+        self._calls.add(call)
+        host = self._host
+        if not self._open or host is None or not host.post(call):
             call.fail(PortalClosedError("the portal has been closed"))
         try:
             return call.wait()
         finally:
-            with self._lock:
-                self._calls.discard(call)
+            self._calls.discard(call)
             del call
+
+    def post(self, letter: Letter) -> bool:
+        """Have ``letter.arrived()`` called on the loop, after the calls made before.
+
+        Returns False if the portal is closed. Any thread may call this.
+        """
+        host = self._host
+        return self._open and host is not None and host.post(letter)
+
+    def _remember_caller(self) -> None:
+        _caller.portal = self
+        thread = threading.current_thread()
+        if not thread.daemon and thread is not threading.main_thread():
+            with self._lock:
+                self._callers.add(thread)
 
     def at_close(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Have ``callback()`` awaited on this loop when it closes. Any thread may call this."""
@@ -249,6 +310,8 @@ class PortalLoop:
         return not self._thread.is_alive()
 
     def _begin_shutdown(self) -> None:
+        if self._host is not None:
+            self._host.deliver()
         self._shutdown_task = self.loop.create_task(self._shutdown())
 
     async def _shutdown(self) -> None:
@@ -262,8 +325,13 @@ class PortalLoop:
         finally:
             self.loop.stop()
 
+    def _begin(self) -> None:
+        self._host = current_host()
+        self._ready.set()
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self._begin)
         try:
             while True:
                 try:
@@ -277,14 +345,20 @@ class PortalLoop:
                 _logger.error("the portal loop was stopped by its own code; it goes on")
         finally:
             asyncio.set_event_loop(None)
+            self._ready.set()
             self.loop.close()
             with self._lock:
                 self._open = False
-                left = list(self._calls)
+                left = list(self._calls.copy())
             for call in left:
                 call.fail(PortalClosedError("the portal was closed during the call"))
 
 
+class _Caller(threading.local):
+    portal: PortalLoop | None = None
+
+
+_caller = _Caller()
 _portal: PortalLoop | None = None
 _portal_lock = threading.Lock()
 

@@ -7,9 +7,10 @@ import os
 import threading
 from collections.abc import Callable
 
-__all__ = ["after_fork", "at_exit", "generation"]
+__all__ = ["after_fork", "at_exit", "generation", "is_main_thread"]
 
 _generation = 0
+_main_thread_id: int | None = threading.main_thread().ident
 _fork_callbacks: list[Callable[[], None]] = []
 _exit_callbacks: list[Callable[[], None]] = []
 
@@ -17,6 +18,11 @@ _exit_callbacks: list[Callable[[], None]] = []
 def generation() -> int:
     """Changes with every fork, in the child. What another generation owned has no threads here."""
     return _generation
+
+
+def is_main_thread(thread_id: int) -> bool:
+    """Whether this is the identity of the main thread."""
+    return thread_id == _main_thread_id
 
 
 def after_fork(callback: Callable[[], None]) -> None:
@@ -35,8 +41,9 @@ def at_exit(callback: Callable[[], None]) -> None:
 
 
 def _run_fork_callbacks() -> None:
-    global _generation
+    global _generation, _main_thread_id
     _generation += 1
+    _main_thread_id = threading.get_ident()  # the only thread that a fork leaves
     for callback in _fork_callbacks:
         callback()
 

@@ -4,9 +4,11 @@ The task that awaits the thread is its *host*. A coroutine that the thread asks 
 inside that very task, so ``current_task()``, timeouts, task groups and cancellation are right by
 construction.
 
-The thread posts one message at a time (a :class:`Wish` or the end of the work) and sleeps until
-the wish is answered; the host waits on a :class:`Waiter`, serves, and waits again. Both sides
-strictly alternate, so the message needs no lock.
+The thread leaves one message at a time (a :class:`Wish` or the end of the work) and sleeps until
+the wish is answered; the host sleeps in a waiter, serves, and sleeps again. Both sides strictly
+alternate, so the message needs no lock. The thread leaves the message first and then looks
+whether the host sleeps; the host says that it sleeps first and then looks for a message. So a
+host that finds the message there does not go to sleep at all.
 
 Cancellation of the host:
 
@@ -14,20 +16,26 @@ Cancellation of the host:
 * while the thread runs: remembered, raised in the host when the thread has ended. The thread can
   ask (``check_cancelled``), and its next request for a coroutine raises ``CancelledError``;
 * while the thread waits for a coroutine: delivered into that coroutine, as ordinary cancellation;
-* with ``abandon_on_cancel``: the host leaves at once, the thread goes on and its result is dropped.
+* with ``abandon_on_cancel``: the host leaves at once, the thread goes on and its result is dropped;
+* of a task that cancels itself and then makes a call which completes before the task would have
+  slept: raised at the task's next await that does sleep, as with any await that need not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from contextvars import Context, Token, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridgekit.engine import process
-from bridgekit.engine.context import ContextMerge
+from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.lane import CURRENT_LANE, Lane
+
+if TYPE_CHECKING:
+    from bridgekit.engine.hosts import AsyncioHost, Waiter
 
 __all__ = ["Wish", "Work", "current_work"]
 
@@ -51,34 +59,23 @@ def _forget_work() -> None:
 process.after_fork(_forget_work)
 
 
-class Waiter(asyncio.Future[None]):
-    """What the host awaits. Its ``cancel`` decides what cancelling the host means now.
+class Wish(Lane):
+    """A coroutine that a working thread wants awaited by its host, and the lane it waits in."""
 
-    Returning False makes the task keep the cancellation and raise it when it is next woken.
-    """
+    __slots__ = ("_args", "_entered", "_error", "_func", "_kwargs", "_left", "_result", "_seen")
 
-    _work: Work | None = None
-
-    def cancel(self, msg: Any = None) -> bool:
-        if self._work is None:
-            return super().cancel(msg)
-        if self.done():
-            # The thread's message has arrived, but the host has not looked at it yet.
-            self._work.remember_cancel()
-            return False
-        return self._work.may_leave_on_cancel() and super().cancel(msg)
-
-
-class Wish:
-    """A coroutine that a working thread wants awaited by its host."""
-
-    __slots__ = ("_entered", "_error", "_func", "_left", "_merge", "_result", "_seen", "lane")
-
-    def __init__(self, func: Callable[[], Awaitable[Any]], lane: Lane, work: Work) -> None:
-        self._func: Callable[[], Awaitable[Any]] | None = func
-        self.lane = lane
-        self._merge = work.merge
-        self._seen = (work.snapshot, copy_context())
+    def __init__(
+        self,
+        work: Work,
+        func: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        Lane.__init__(self, work)
+        self._func: Callable[..., Awaitable[Any]] | None = func
+        self._args = args
+        self._kwargs = kwargs
+        self._seen = copy_context()
         self._entered: Context | None = None
         self._left: Context | None = None
         self._result: Any = None
@@ -86,18 +83,22 @@ class Wish:
 
     async def serve(self) -> None:
         """Await the coroutine in the current task and answer. Raises only ``GeneratorExit``."""
-        func = self._func
-        self._func = None
+        func, args, kwargs, work = self._func, self._args, self._kwargs, self.work
         assert func is not None
-        self._merge.apply(*self._seen)
-        token = CURRENT_LANE.set(self.lane)
+        assert work is not None
+        self._forget_call()
+        if not same_variables(work.snapshot, self._seen):
+            if work.merge is None:
+                work.merge = ContextMerge()
+            work.merge.apply(work.snapshot, self._seen)
+        token = CURRENT_LANE.set(self)
         self._entered = copy_context()
         try:
-            self._result = await func()
+            self._result = await func(*args, **kwargs)
         except GeneratorExit:
             # The host is being thrown away, perhaps in another context (so the variable is left
             # alone); the thread must not wait for it.
-            self._error = asyncio.CancelledError("the awaiting task was closed")
+            self._error = CancelledError("the awaiting task was closed")
             raise
         except BaseException as error:
             self._error = error
@@ -105,23 +106,31 @@ class Wish:
         else:
             self._leave(token)
         finally:
-            del func
-            self.lane.answer()
+            del func, args, kwargs
+            self.answer()
 
     def _leave(self, token: Token[Lane | None]) -> None:
         self._left = copy_context()
         CURRENT_LANE.reset(token)
 
+    def _forget_call(self) -> None:
+        self._func = None
+        self._args = ()
+        self._kwargs = {}
+
     def refuse(self, error: BaseException) -> None:
         """Answer without having awaited anything."""
-        self._func = None
+        self._forget_call()
         self._error = error
-        self.lane.answer()
+        self.answer()
 
-    def collect(self, merge: ContextMerge) -> Any:
+    def collect(self, work: Work) -> Any:
         """On the asking thread, after the answer: the result, or the exception raised again."""
-        if self._entered is not None and self._left is not None:
-            merge.apply(self._entered, self._left)
+        entered, left = self._entered, self._left
+        if entered is not None and left is not None and not same_variables(entered, left):
+            if work.thread_merge is None:
+                work.thread_merge = ContextMerge()
+            work.thread_merge.apply(entered, left)
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -135,63 +144,58 @@ class Work:
     """A call on its way through a thread.
 
     Made on the host's loop. Exactly one of :meth:`run` (on the thread that claims it), a
-    cancellation before the start, and :meth:`fail` gets it.
+    cancellation before the start, and :meth:`fail` gets it. ``ended``, ``wish`` and ``limiter``
+    tell what the call waits for.
     """
 
     __slots__ = (
-        "_abandon",
+        "__dict__",  # only for what few calls need: see the defaults below
+        "_args",
         "_context",
-        "_detached",
-        "_ended",
         "_error",
         "_func",
-        "_interrupted",
-        "_loop",
-        "_message",
-        "_on_end",
-        "_orphans",
+        "_kwargs",
         "_result",
-        "_serving",
         "_ticket",
         "_waiter",
-        "cancel_pending",
-        "cancelled",
-        "limiter",
-        "merge",
-        "redirect",
+        "ended",
+        "host",
         "snapshot",
-        "thread_merge",
+        "wish",
     )
+
+    abandon = False
+    cancelled = False
+    cancel_pending = False
+    limiter: object | None = None
+    merge: ContextMerge | None = None  # what was carried into the host's context
+    thread_merge: ContextMerge | None = None  # and into the thread's
+    redirect: Callable[[Work], None] | None = None
+    _detached = False
+    _interrupted = False
+    _on_end: list[Callable[[], None]] | None = None
+    _orphans: set[asyncio.Task[None]] | None = None
+    _serving: asyncio.Task[Any] | None = None
 
     def __init__(
         self,
-        func: Callable[[], Any],
-        *,
-        abandon_on_cancel: bool = False,
-        limiter: object | None = None,
+        host: AsyncioHost,
+        func: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._func: Callable[[], Any] | None = func
-        self.snapshot = copy_context()  # the thread's context when both sides last agreed
-        self._context: Context = self.snapshot.copy()
-        self.merge = ContextMerge()
-        self.thread_merge = ContextMerge()
-        self._abandon = abandon_on_cancel
-        self._on_end: list[Callable[[], None]] = []
+        self.host = host
+        self._func: Callable[..., Any] | None = func
+        self._args = args
+        self._kwargs = kwargs
+        self.snapshot = snapshot = copy_context()  # the thread's when both sides last agreed
+        self._context: Context = snapshot.copy()
         self._ticket = [None]
-        self._message: Wish | None = None
-        self._ended = False
-        self._detached = False
+        self._waiter: Waiter | None = None
+        self.wish: Wish | None = None
+        self.ended = False
         self._result: Any = None
         self._error: BaseException | None = None
-        self._serving: asyncio.Task[Any] | None = None
-        self._interrupted = False
-        self._orphans: set[asyncio.Task[None]] = set()
-        self.cancelled = False
-        self.cancel_pending = False
-        self.limiter = limiter
-        self.redirect: Callable[[Work], None] | None = None
-        self._waiter: Waiter | None = self._new_waiter()
 
     # -- on the thread -------------------------------------------------------------------------
 
@@ -208,23 +212,26 @@ class Work:
 
         Only before the work is sent to a thread.
         """
+        if self._on_end is None:
+            self._on_end = []
         self._on_end.append(callback)
 
     def run(self) -> None:
         """Run the call in the current thread, unless it has been claimed or withdrawn."""
-        if not self._claim():
+        try:
+            self._ticket.pop()
+        except IndexError:
             return
         outer = _state.work
         _state.work = self
-        func, context = self._func, self._context
-        assert func is not None
         try:
-            self._result = context.run(func)
+            if self._kwargs:
+                self._result = self._context.run(self._func, *self._args, **self._kwargs)  # type: ignore[arg-type]
+            else:
+                self._result = self._context.run(self._func, *self._args)  # type: ignore[arg-type]
         except BaseException as error:
             self._error = error
         finally:
-            self._func = None
-            del func, context
             _state.work = outer
             self._end()
 
@@ -240,164 +247,196 @@ class Work:
             self.redirect(self)
 
     def _end(self) -> None:
-        self._func = None
-        self._call_end_callbacks()
+        self._func = self._kwargs = None
+        self._args = ()
+        if self._on_end is not None:
+            self._call_end_callbacks()
+        self.ended = True
+        if self._waiter is not None:
+            self.host.post(self)
         if self._detached:
             self._error = None  # nobody will collect it, and it would refer back to this object
-        self._ended = True
-        self._post()
 
     def _call_end_callbacks(self) -> None:
-        callbacks, self._on_end = self._on_end, []
-        for callback in callbacks:
+        callbacks, self._on_end = self._on_end, None
+        for callback in callbacks or ():
             callback()
 
-    def _post(self) -> bool:
-        try:
-            self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:
-            # The loop was closed under the work; nobody is left to tell.
-            self._detached = True
-            return False
-        return True
-
-    def ask(self, func: Callable[[], Awaitable[Any]]) -> Any:
-        """Have the host await ``func()``; called on the working thread, inside the work.
+    def ask(
+        self,
+        func: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Have the host await ``func(...)``; called on the working thread, inside the work.
 
         :raises asyncio.CancelledError: the host has been cancelled meanwhile.
         """
-        lane = Lane(self)
-        wish = Wish(func, lane, self)
-        del func
-        self._message = wish
+        wish = Wish(self, func, args, kwargs or {})
+        del func, args, kwargs
         try:
-            if not self._post():
-                wish.refuse(RuntimeError("the event loop that started this thread has been closed"))
-            lane.park(self._interrupt)
+            self._send(wish)
+            wish.park(self._interrupt)
         except BaseException:
-            if lane.is_open:
+            if wish.is_open:
                 # A signal handler raised between the request and the wait for it: without this
                 # the host would go on with a coroutine that nobody waits for.
                 self._interrupt()
-                lane.park(self._interrupt)
+                wish.park(self._interrupt)
             raise
         try:
-            return wish.collect(self.thread_merge)
+            return wish.collect(self)
         finally:
             self.snapshot = copy_context()
-            del wish, lane
+            del wish
+
+    def _send(self, wish: Wish) -> None:
+        self.wish = wish
+        # Looking at both, in the order opposite to that of a host that leaves.
+        if (self._waiter is not None or self._detached) and not self.host.post(self):
+            self.host_closed()
 
     @property
     def has_host(self) -> bool:
         """Whether the task (or at least the loop) that started the work can still serve it."""
-        return not self._loop.is_closed()
+        return self.host.is_open
 
     def _interrupt(self) -> None:
         # Only the main thread gets here: it serves this work in a lane and was hit by a signal.
-        self._loop.call_soon_threadsafe(self._cancel_wish)
+        self.host.call_soon(self._cancel_wish)
 
     # -- on the loop ---------------------------------------------------------------------------
 
     def _cancel_wish(self) -> None:
-        for orphan in list(self._orphans):
+        for orphan in list(self._orphans or ()):
             orphan.cancel()
         if self._serving is not None:
             self._interrupted = True
             self._serving.cancel()
-        elif self._message is not None:
-            wish, self._message = self._message, None
-            wish.refuse(asyncio.CancelledError("the waiting thread was interrupted"))
-
-    def _new_waiter(self) -> Waiter:
-        waiter = Waiter(loop=self._loop)
-        waiter._work = self
-        return waiter
+        elif self.wish is not None:
+            wish, self.wish = self.wish, None
+            wish.refuse(CancelledError("the waiting thread was interrupted"))
 
     def may_leave_on_cancel(self) -> bool:
         """The host is being cancelled while it waits: may it leave at once?"""
         if self._claim():
             self._detached = True
-            self._func = None
-            self._call_end_callbacks()
+            self._func = self._kwargs = None
+            self._args = ()
+            if self._on_end is not None:
+                self._call_end_callbacks()
             return True
-        self.remember_cancel()
-        if self._abandon and not self._ended:
+        self.cancelled = True
+        self.cancel_pending = True
+        if self.abandon and not self.ended:
             self._detached = True
             return True
         return False
 
-    def remember_cancel(self) -> None:
-        """The host has been cancelled and keeps it until the thread has a say."""
-        self.cancelled = True
-        self.cancel_pending = True
-
-    def _wake(self) -> None:
+    def arrived(self) -> None:
+        """The thread has left a message (or had, and it has been dealt with already)."""
         if not self._detached:
             waiter = self._waiter
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
-        elif self._message is not None:
-            wish, self._message = self._message, None
+            if waiter is not None and (self.ended or self.wish is not None):
+                waiter.fire()
+        elif self.ended:
+            self._error = None
+        elif self.wish is not None:
+            wish, self.wish = self.wish, None
             if self.cancel_pending:
                 self.cancel_pending = False
-                wish.refuse(asyncio.CancelledError("the awaiting task was cancelled"))
+                wish.refuse(CancelledError("the awaiting task was cancelled"))
             else:
-                task = self._loop.create_task(wish.serve())
+                if self._orphans is None:
+                    self._orphans = set()
+                task = self.host.loop.create_task(wish.serve())
                 self._orphans.add(task)
                 task.add_done_callback(self._orphans.discard)
 
+    def host_closed(self) -> None:
+        """The loop is closed: nobody is left to serve the thread."""
+        self._detached = True
+        wish, self.wish = self.wish, None
+        if wish is not None:
+            wish.refuse(RuntimeError("the event loop that started this thread has been closed"))
+
+    def finish(self) -> Any:
+        """In the host, when the work has ended: the result, or the exception raised again."""
+        if not same_variables(self.snapshot, self._context):
+            if self.merge is None:
+                self.merge = ContextMerge()
+            self.merge.apply(self.snapshot, self._context)
+        if self._error is not None:
+            error, self._error = self._error, None
+            try:
+                if isinstance(error, StopIteration):
+                    raise RuntimeError("the function raised StopIteration") from error
+                raise error
+            finally:
+                del error
+        return self._result
+
+    async def give_way_and_finish(self) -> Any:
+        """:meth:`finish`, after the loop has turned once."""
+        try:
+            await self.host.give_way()
+            return self.finish()
+        finally:
+            self._error = None
+
     async def outcome(self) -> Any:
         """The host's side: serve the thread until the work has ended, then its outcome."""
+        host = self.host
         try:
-            while not self._ended:
-                try:
-                    assert self._waiter is not None
-                    await self._waiter
-                except asyncio.CancelledError:
-                    if self._detached or self._ended:
-                        raise
-                    # Remembered while the thread ran; now the thread wants a coroutine.
-                    if self.cancel_pending:
-                        self.cancel_pending = False
-                        self._refuse_cancelled()
-                        continue
-                await self._serve_message()
-            self.merge.apply(self.snapshot, self._context)
-            if self._error is not None:
-                error, self._error = self._error, None
-                try:
-                    if isinstance(error, StopIteration):
-                        raise RuntimeError("the function raised StopIteration") from error
-                    raise error
-                finally:
-                    del error
-            return self._result
+            while not self.ended:
+                if self.wish is None:
+                    waiter = self._waiter = host.waiter(self)
+                    if self.ended:
+                        break
+                    if self.wish is None:
+                        try:
+                            await waiter
+                        except CancelledError:
+                            if self._detached or self.ended:
+                                raise
+                            # Remembered while the thread ran; now the thread wants a coroutine.
+                            if self.cancel_pending:
+                                self.cancel_pending = False
+                                self._refuse_cancelled()
+                                continue
+                elif host.must_give_way():
+                    await self._give_way()
+                    continue
+                self._waiter = None
+                wish, self.wish = self.wish, None
+                if wish is not None:
+                    self._serving = host.current_task()
+                    try:
+                        await wish.serve()
+                    finally:
+                        if self._interrupted and self._serving is not None:
+                            self._interrupted = False
+                            self._serving.uncancel()
+                        self._serving = None
+                        del wish
+            return self.finish()
         finally:
             self._detached = True
-            self._error = None
-            if self._waiter is not None:
-                self._waiter._work = None
-                self._waiter = None
+            self._error = self._waiter = None
 
-    async def _serve_message(self) -> None:
-        wish, self._message = self._message, None
-        self._waiter = self._new_waiter()
-        if wish is None:
-            return
-        self._serving = asyncio.current_task()
+    async def _give_way(self) -> None:
+        # The thread is asking for one coroutine after the other; a cancellation that comes
+        # in between is for the one it is asking for now.
         try:
-            await wish.serve()
-        finally:
-            if self._interrupted and self._serving is not None:
-                self._interrupted = False
-                self._serving.uncancel()
-            self._serving = None
+            await self.host.give_way()
+        except CancelledError:
+            self.cancelled = True
+            self._refuse_cancelled()
 
     def _refuse_cancelled(self) -> None:
-        wish, self._message = self._message, None
-        self._waiter = self._new_waiter()
+        wish, self.wish = self.wish, None
         if wish is not None:
-            wish.refuse(asyncio.CancelledError("the awaiting task was cancelled"))
-        if self._abandon:
+            wish.refuse(CancelledError("the awaiting task was cancelled"))
+        if self.abandon:
             self._detached = True
-            raise asyncio.CancelledError
+            raise CancelledError

@@ -3,6 +3,11 @@
 The pool is the engine's own, not the loop's default executor, so that name resolution and other
 library work never queue behind user calls. Threads start on demand, the one used last is used
 next, and idle ones end after a while.
+
+A call is handed to one idle thread directly: taking the thread off the idle list (which is
+atomic) gives the right to set its ``next``. Calls that find no idle thread wait in a queue. A
+thread says that it is idle first and looks at the queue afterwards; a caller queues first and
+looks for idle threads afterwards.
 """
 
 from __future__ import annotations
@@ -10,12 +15,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
+from bridgekit.engine.wakers import thread_waker
 
 if TYPE_CHECKING:
+    from bridgekit.engine.wakers import Waker
     from bridgekit.engine.work import Work
 
 __all__ = ["DEFAULT_MAX_WORKERS", "OwnedThread", "WorkerPool", "shared_pool"]
@@ -28,56 +34,94 @@ class OwnedThread:
     """A thread that runs the work it is given in order, until it is told to stop."""
 
     def __init__(self, name: str) -> None:
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._queue: deque[Work | None] = deque()
+        self._parked = False
+        self._generation = process.generation()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._waker: Waker | None = None
         self._thread.start()
         assert self._thread.ident is not None
         self.ident: int = self._thread.ident
 
     def submit(self, work: Work) -> None:
         """Queue work. Any thread may call this."""
-        self._queue.put(work)
+        self._put(work)
+
+    def _put(self, item: Work | None) -> None:
+        self._queue.append(item)
+        if self._parked:
+            self._parked = False
+            assert self._waker is not None
+            self._waker.ring()
 
     def stop(self) -> None:
         """End the thread after what is queued."""
-        self._queue.put(None)
+        self._put(None)
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end."""
         self._thread.join(timeout)
 
     def _serve(self) -> None:
-        while (work := self._queue.get()) is not None:
+        queue = self._queue
+        while self._generation == process.generation():
+            try:
+                work = queue.popleft()
+            except IndexError:
+                self._waker = thread_waker()  # another one, if a wait was broken off
+                self._parked = True
+                if not queue:
+                    self._waker.wait()
+                self._parked = False
+                continue
+            if work is None:
+                return
             work.run()
             del work
 
 
 class _PoolWorker:
-    """One thread of a pool. Everything but its mailbox is guarded by the pool's lock."""
+    """One thread of a pool."""
 
     def __init__(self, pool: WorkerPool, number: int, first: Work) -> None:
         self._pool = pool
-        self.mailbox: SimpleQueue[Work | None] = SimpleQueue()
-        self.mailbox.put(first)
+        self.next: Work | None = first
+        self.waker: Waker | None = None
+        self.leaving = False
+        self.idle_since = 0
         self.thread = threading.Thread(
             target=self._serve, name=f"bridgekit-worker-{number}", daemon=True
         )
 
+    def give(self, work: Work | None) -> None:
+        """Give work to this worker, or have it end. Only for who took it off the idle list."""
+        waker = self.waker
+        if work is None:
+            self.leaving = True
+        else:
+            self.next = work
+        assert waker is not None
+        waker.ring()
+
     def _serve(self) -> None:
+        pool = self._pool
+        generation = process.generation()
         work: Work | None
         while True:
-            try:
-                work = self.mailbox.get(timeout=self._pool.idle_seconds)
-            except Empty:
-                if self._pool.retire(self):
-                    return
-                continue  # work was given in the same moment
-            if work is None:
-                return
+            work, self.next = self.next, None
             while work is not None:
                 work.run()
                 del work  # an idle worker must not keep arguments alive
-                work = self._pool.next_for(self)
+                if generation != process.generation():
+                    return
+                work = pool.next_for(self)
+            while self.next is None and not self.leaving:
+                assert self.waker is not None
+                self.waker.wait()
+                if generation != process.generation():
+                    return
+            if self.next is None:
+                return
 
 
 class WorkerPool:
@@ -95,12 +139,15 @@ class WorkerPool:
             raise ValueError("a pool needs at least one worker")
         self.idle_seconds = idle_seconds
         self._max_workers = max_workers
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # for starting and ending threads
         self._idle: list[_PoolWorker] = []
         self._workers: set[_PoolWorker] = set()
         self._queue: deque[Work] = deque()
         self._started = 0
+        self._epoch = 0
+        self._reaper: threading.Thread | None = None
         self._closed = False
+        self._close_called = threading.Event()
 
     @property
     def max_workers(self) -> int:
@@ -114,11 +161,13 @@ class WorkerPool:
         with self._lock:
             self._max_workers = value
             while self._idle and len(self._workers) > value:
-                worker = self._idle.pop(0)
-                self._workers.discard(worker)
-                worker.mailbox.put(None)
+                self._dismiss_one()
             while self._queue and len(self._workers) < value:
-                self._start(self._queue.popleft())
+                try:
+                    work = self._queue.popleft()
+                except IndexError:
+                    break
+                self._start(work)
 
     @property
     def threads(self) -> int:
@@ -131,17 +180,69 @@ class WorkerPool:
         return len(self._queue)
 
     def submit(self, work: Work) -> None:
-        """Run work on a thread of the pool as soon as one is free. Any thread may call this."""
-        with self._lock:
-            if self._closed:
-                # Interpreter exit: late callers get a thread, but it is not kept.
-                self._start(work)
-            elif self._idle:
-                self._idle.pop().mailbox.put(work)
-            elif len(self._workers) < self._max_workers:
-                self._start(work)
+        """Run work on a thread of the pool as soon as one is free. Any thread may call this.
+
+        An idle thread is woken by dropping the interpreter lock, so a short call has often ended
+        when this returns.
+        """
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            self._submit_without_idle(work)
+        else:
+            worker.next = work
+            worker.waker.ring()  # type: ignore[union-attr]
+
+    def _submit_without_idle(self, work: Work) -> None:
+        # Interpreter exit: late callers get a thread, but it is not kept.
+        if self._closed or len(self._workers) < self._max_workers:
+            with self._lock:
+                if self._closed or len(self._workers) < self._max_workers:
+                    try:
+                        self._start(work)
+                    except RuntimeError:  # the system has no more threads
+                        if not self._workers:
+                            raise
+                    else:
+                        return
+        self.submit_later(work)
+        self.wake_for_queue()
+
+    def submit_later(self, work: Work) -> None:
+        """Queue work; somebody must call :meth:`wake_for_queue` soon. Any thread may call this."""
+        self._queue.append(work)
+
+    def wake_for_queue(self) -> None:
+        """Give queued calls to idle threads and to new ones. Any thread may call this."""
+        queue = self._queue
+        while queue:
+            if not self._idle and len(self._workers) >= self._max_workers and not self._closed:
+                # All are busy; each looks at the queue before it falls idle.
+                if not self._idle:
+                    return
+                continue
+            try:
+                work = queue.popleft()
+            except IndexError:
+                return
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                with self._lock:
+                    if self._closed or len(self._workers) < self._max_workers:
+                        try:
+                            self._start(work)
+                        except RuntimeError:
+                            if not self._workers:
+                                work.fail(RuntimeError("can't start new thread"))
+                        else:
+                            continue
+                queue.appendleft(work)
+                if not self._idle:
+                    return
             else:
-                self._queue.append(work)
+                worker.next = work
+                worker.waker.ring()  # type: ignore[union-attr]
 
     def _start(self, work: Work) -> None:
         self._started += 1
@@ -152,38 +253,86 @@ class WorkerPool:
         except BaseException:
             self._workers.discard(worker)
             raise
+        if self._reaper is None and not self._closed:
+            self._start_reaper()
 
     def next_for(self, worker: _PoolWorker) -> Work | None:
-        """The next call for a worker that has just ended one; None parks it as idle."""
-        with self._lock:
-            if len(self._workers) > self._max_workers:
-                self._workers.discard(worker)
-                worker.mailbox.put(None)
-            elif self._queue:
-                return self._queue.popleft()
-            elif self._closed:
-                worker.mailbox.put(None)
-            else:
-                self._idle.append(worker)
-            return None
+        """The next call for a worker that has just ended one; None: it is idle, or is to end."""
+        queue = self._queue
+        if self._closed or len(self._workers) > self._max_workers:
+            with self._lock:
+                surplus = len(self._workers) > self._max_workers
+                if surplus or (self._closed and not queue):
+                    worker.leaving = True
+                    self._workers.discard(worker)
+                    return None
+        try:
+            return queue.popleft()
+        except IndexError:
+            pass
+        worker.waker = thread_waker()  # another one, if a wait was broken off
+        worker.idle_since = self._epoch
+        self._idle.append(worker)
+        if queue or self._closed:
+            self._look_again()
+        return None
 
-    def retire(self, worker: _PoolWorker) -> bool:
-        """Let a worker end that has had nothing to do, unless it has just been given work."""
-        with self._lock:
-            if worker not in self._idle:
-                return False
-            self._idle.remove(worker)
-            self._workers.discard(worker)
-            return True
+    def _look_again(self) -> None:
+        # Work was queued, or the pool closed, in the moment before the worker was on the list.
+        if self._closed:
+            with self._lock:
+                while self._idle:
+                    self._dismiss_one()
+        self.wake_for_queue()
+
+    def _dismiss_one(self) -> bool:
+        """Let the thread end that has been idle longest. Call with the lock held."""
+        try:
+            worker = self._idle.pop(0)
+        except IndexError:
+            return False
+        self._workers.discard(worker)
+        worker.give(None)
+        return True
+
+    # -- the reaper: its thread lives while the pool has threads -------------------------------
+
+    def _start_reaper(self) -> None:
+        reaper = threading.Thread(target=self._reap, name="bridgekit-reaper", daemon=True)
+        try:
+            reaper.start()
+        except RuntimeError:
+            return  # no thread to be had: idle ones stay until there is
+        self._reaper = reaper
+
+    def _reap(self) -> None:
+        generation = process.generation()
+        while True:
+            self._close_called.wait(self.idle_seconds / 2)
+            if generation != process.generation():
+                return
+            with self._lock:
+                self._epoch += 1
+                while self._longest_idle() >= 3 and self._dismiss_one():
+                    pass
+                if not self._workers or self._closed:
+                    self._reaper = None
+                    return
+
+    def _longest_idle(self) -> int:
+        try:
+            return self._epoch - self._idle[0].idle_since
+        except IndexError:
+            return -1
 
     def close(self, timeout: float) -> None:
         """End idle workers now and busy ones when they are done; wait up to ``timeout`` seconds."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
             workers = list(self._workers)
-        for worker in idle:
-            worker.mailbox.put(None)
+            while self._idle:
+                self._dismiss_one()
+        self._close_called.set()
         deadline = time.monotonic() + timeout
         for worker in workers:
             worker.thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,97 @@
+"""Sending a call from a task to a thread, with all the options, and its outcome back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from time import perf_counter
+from typing import Any
+
+from bridgekit.engine import workers
+from bridgekit.engine.affinity import Affinity, dispatch, holder_of
+from bridgekit.engine.hosts import AsyncioHost, current_host
+from bridgekit.engine.lane import CURRENT_LANE
+from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.work import Work
+
+__all__ = ["cross", "start"]
+
+# A call that keeps the loop's thread from the interpreter lock for longer than this, seconds,
+# is not started in the middle of the loop's turn the next times, but at its end.
+_SHORT = 1e-4
+_NEXT_TIMES = 32
+_MOST_KEPT = 1000
+_long_calls: dict[object, int] = {}
+
+
+def start(
+    host: AsyncioHost, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Work:
+    """Send a call to the chain's thread or the pool. It may have ended when this returns."""
+    work = Work(host, func, args, kwargs)
+    if CURRENT_LANE.get() is not None:
+        dispatch(work, "chain")
+        return work
+    pool = workers._pool or workers.shared_pool()
+    kind = getattr(func, "__code__", func.__class__)
+    if kind in _long_calls:
+        _start_later(host, pool, work, kind)
+        return work
+    begun = perf_counter()
+    pool.submit(work)
+    if work.ended and perf_counter() - begun > _SHORT:
+        if len(_long_calls) >= _MOST_KEPT:
+            _long_calls.clear()
+        _long_calls[kind] = _NEXT_TIMES
+    return work
+
+
+def _start_later(host: AsyncioHost, pool: workers.WorkerPool, work: Work, kind: object) -> None:
+    left = _long_calls.get(kind, 0)
+    if left > 1:
+        _long_calls[kind] = left - 1
+    else:
+        _long_calls.pop(kind, None)
+    pool.submit_later(work)
+    host.later(pool.wake_for_queue)
+
+
+async def cross(
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    limiter: CapacityLimiter | None,
+    abandon_on_cancel: bool,
+    affinity: Affinity,
+    executor: Executor | None = None,
+) -> Any:
+    """Call ``func(*args, **kwargs)`` on a thread and await its outcome.
+
+    :param executor: replaces the affinity.
+    """
+    host = current_host()
+    held = holder_of(limiter) if limiter is not None else None
+    take_token = limiter is not None and held is None
+    if limiter is not None and take_token and not limiter.acquire_nowait():
+        await limiter.acquire()
+    work = Work(host, func, args, kwargs)
+    del func, args, kwargs
+    work.abandon = abandon_on_cancel
+    if limiter is not None:
+        work.limiter = limiter
+        if take_token:
+            work.add_end_callback(limiter.release)
+    try:
+        if executor is not None:
+            executor.submit(work.run)
+        elif held is None or not held.offer(work)[0]:
+            dispatch(work, affinity)
+    except BaseException as error:
+        work.fail(error)  # gives the token back
+        raise
+    if work.ended:
+        if host.must_give_way():
+            return await work.give_way_and_finish()
+        return work.finish()
+    return await work.outcome()

@@ -1,0 +1,375 @@
+"""The event loop's side of a crossing: how a task sleeps until a thread wants it.
+
+A :class:`Host` stands for one running event loop. Threads :meth:`~Host.post` to it what has news;
+the loop calls ``arrived()`` on each, in order, on its own thread. Tasks sleep in a waiter, which
+``fire()`` resumes at once, inside the call, without another turn of the loop. Only this module
+knows which library the loop belongs to.
+
+Invariants:
+
+* what a host has accepted is handed ``arrived()``, or ``host_closed()`` when the loop is closed
+  first, exactly once;
+* the descriptors of a host are closed together with its loop. The loop's selector holds the only
+  reference to the reader, so closing the loop frees it, and the reader tells the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import types
+from asyncio import _get_running_loop
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
+from contextvars import Context
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from bridgekit.engine import process
+from bridgekit.engine.wakers import PipeWaker
+
+__all__ = ["AsyncioHost", "Letter", "Sleeper", "Waiter", "current_host", "host_of", "start_task"]
+
+_ATTRIBUTE = "_bridgekit_host"
+_BATCH = 32  # calls that may complete in a row without the task giving way to others
+
+
+class Letter(Protocol):
+    """What a thread posts to a host."""
+
+    def arrived(self) -> None:
+        """On the loop's thread: look at the news."""
+
+    def host_closed(self) -> None:
+        """The loop has been closed first. On whichever thread closed it."""
+
+
+class Sleeper(Protocol):
+    """Whose task sleeps in a waiter; decides what cancelling that task means now."""
+
+    def may_leave_on_cancel(self) -> bool:
+        """Whether the task may leave at once; otherwise it is told when it is next resumed."""
+
+
+class Waiter:
+    """What a task awaits: a future in all that a task needs of one, but resumed directly.
+
+    ``cancel`` returning False makes the task keep the cancellation until it is resumed.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callbacks",
+        "_fired",
+        "_loop",
+        "_message",
+        "_sleeper",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sleeper: Sleeper) -> None:
+        self._loop = loop
+        self._sleeper: Sleeper | None = sleeper
+        self._callbacks: list[tuple[Callable[[Any], object], Context | None]] = []
+        self._fired = False
+        self._message: tuple[Any] | None = None
+        self._asyncio_future_blocking = False
+
+    def __await__(self) -> Generator[Waiter, None, None]:
+        if not self._fired:
+            self._asyncio_future_blocking = True
+            yield self
+        self.result()
+
+    __iter__ = __await__
+
+    def fire(self) -> None:
+        """On the loop's thread, outside any task: resume the task now. Later calls do nothing."""
+        if self._fired:
+            return
+        self._fired = True
+        self._sleeper = None
+        callbacks, self._callbacks = self._callbacks, []
+        for callback, context in callbacks:
+            if context is None:
+                callback(self)
+            else:
+                context.run(callback, self)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Called when the task is cancelled."""
+        sleeper = self._sleeper
+        if self._fired or sleeper is None or not sleeper.may_leave_on_cancel():
+            return False
+        if self._message is None:
+            self._message = (msg,)
+            self._loop.call_soon(self.fire)
+        return True
+
+    # The rest of a future's interface, for tasks and for who looks at what a task awaits.
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Have ``callback(self)`` called when the waiter fires."""
+        if self._fired:
+            self._loop.call_soon(callback, self, context=context)
+        else:
+            self._callbacks.append((callback, context))
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Forget a callback; returns how many there were."""
+        kept = [entry for entry in self._callbacks if entry[0] != callback]
+        removed = len(self._callbacks) - len(kept)
+        self._callbacks = kept
+        return removed
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop whose tasks may await this."""
+        return self._loop
+
+    def done(self) -> bool:
+        """Whether it has fired."""
+        return self._fired
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._message is not None
+
+    def result(self) -> None:
+        """None, or the cancellation."""
+        if self._message is not None:
+            raise asyncio.CancelledError(*filter(None, self._message))
+
+    def exception(self) -> None:
+        """None, or the cancellation."""
+        self.result()
+
+
+@types.coroutine
+def _give_way() -> Generator[None, None, None]:
+    yield
+
+
+class _InboxPipe(PipeWaker):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        os.set_blocking(self._read_end, False)
+        os.set_blocking(self._write_end, False)
+
+    def fileno(self) -> int:
+        return self._read_end
+
+
+class _Reader:
+    """Held by the selector of the loop alone, so it dies when the loop is closed."""
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: AsyncioHost) -> None:
+        self._host = host
+
+    def __call__(self) -> None:
+        self._host._read()
+
+    def __del__(self) -> None:
+        self._host._loop_closed()
+
+
+class AsyncioHost:
+    """An asyncio loop, stock or other. Made on the loop's own thread, once per loop.
+
+    Where a loop cannot watch descriptors, ``call_soon_threadsafe`` takes the place of the pipe.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.credit = _BATCH
+        self._letters: deque[Letter] = deque()
+        self._rung = False
+        self._closed = False
+        self._late: list[Callable[[], None]] = []
+        self._pipe: _InboxPipe | None = None
+
+    def open_pipe(self) -> None:
+        """Have the loop watch a pipe. Only for a host that is kept as long as its loop."""
+        try:
+            self._pipe = _InboxPipe()
+            # In an empty context: the loop keeps the one it is registered in.
+            Context().run(self.loop.add_reader, self._pipe, _Reader(self))
+        except (OSError, NotImplementedError):
+            self._pipe = None
+
+    # -- any thread ----------------------------------------------------------------------------
+
+    def post(self, letter: Letter) -> bool:
+        """Have ``letter.arrived()`` called on the loop. Any thread may call this.
+
+        Returns False if the loop is closed. The wake-up drops the interpreter lock, so the loop
+        has often looked at the letter when this returns.
+        """
+        self._letters.append(letter)
+        if not self._rung:
+            self._rung = True
+            self._ring()
+        if self._closed:
+            try:
+                self._letters.remove(letter)
+            except ValueError:
+                return True  # has been told already
+            return False
+        return True
+
+    def _ring(self) -> None:
+        pipe = self._pipe  # keeps the descriptor from being closed, and reused, under the write
+        if pipe is not None:
+            # A full pipe wakes the loop just as well; a closed one (-1) is that of a parent.
+            with suppress(OSError):
+                pipe.ring()
+        elif not self._closed:
+            try:
+                self.loop.call_soon_threadsafe(self._deliver)
+            except RuntimeError:
+                self._loop_closed()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the loop can still do anything."""
+        return not self._closed and not self.loop.is_closed()
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Have ``callback()`` called on the loop's thread. Any thread may call this."""
+        self.loop.call_soon_threadsafe(callback)
+
+    # -- the loop's thread ---------------------------------------------------------------------
+
+    def _read(self) -> None:
+        if self._pipe is not None:
+            with suppress(BlockingIOError):
+                self._pipe.wait()
+        self._deliver()
+
+    def _deliver(self) -> None:
+        self._rung = False  # before looking: a letter that comes later rings again
+        letters = self._letters
+        try:
+            for _ in range(len(letters)):
+                letters.popleft().arrived()
+        finally:
+            if letters and not self._rung:  # a task raised KeyboardInterrupt or SystemExit
+                self._rung = True
+                self._ring()
+
+    def deliver(self) -> None:
+        """Hand out what has come so far."""
+        self._deliver()
+
+    def _loop_closed(self) -> None:
+        self._closed = True
+        self._pipe = None  # a thread that is ringing right now keeps it until it has
+        self._detach()
+        while self._letters:
+            self._letters.popleft().host_closed()
+
+    def _detach(self) -> None:
+        with suppress(AttributeError):
+            delattr(self.loop, _ATTRIBUTE)
+
+    def waiter(self, sleeper: Sleeper) -> Waiter:
+        """For the current task to await."""
+        return Waiter(self.loop, sleeper)
+
+    def must_give_way(self) -> bool:
+        """Whether so many calls in a row have completed at once that others should have a turn."""
+        self.credit -= 1
+        if self.credit > 0:
+            return False
+        self.credit = _BATCH
+        return True
+
+    async def give_way(self) -> None:
+        """Let the loop turn once."""
+        await _give_way()
+
+    def later(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called once, after the tasks that are ready now."""
+        if not self._late:
+            self.loop.call_soon(self._run_late, context=Context())
+        if callback not in self._late:
+            self._late.append(callback)
+
+    def _run_late(self) -> None:
+        callbacks, self._late = self._late, []
+        for callback in callbacks:
+            callback()
+
+    def current_task(self) -> asyncio.Task[Any] | None:
+        """The task that is running."""
+        return asyncio.current_task(self.loop)
+
+
+_hosts: WeakSet[AsyncioHost] = WeakSet()
+
+
+def start_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context
+) -> asyncio.Task[None]:
+    """Make a task and run its first step now. On the loop's thread, outside any task.
+
+    Where that cannot be done, the step is taken in the loop's next turn, as usual.
+    """
+    if sys.version_info >= (3, 12):
+        if loop.get_task_factory() is None:
+            return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+        return loop.create_task(coroutine, context=context)
+    task = loop.create_task(coroutine, context=context)
+    # Python 3.11 has no eager start: take the step that the task has just scheduled.
+    ready = getattr(loop, "_ready", None)
+    if ready and getattr(getattr(ready[-1], "_callback", None), "__self__", None) is task:
+        ready.pop()._run()
+    return task
+
+
+def host_of(loop: asyncio.AbstractEventLoop) -> AsyncioHost | None:
+    """The host of a loop, if it has one already. Any thread may call this."""
+    return getattr(loop, _ATTRIBUTE, None)
+
+
+def current_host() -> AsyncioHost:
+    """The host of the running loop.
+
+    :raises RuntimeError: no event loop is running in this thread.
+    """
+    loop = _get_running_loop()
+    try:
+        host: AsyncioHost = loop._bridgekit_host  # type: ignore[union-attr]
+    except AttributeError:
+        return _new_host()
+    return host
+
+
+def _new_host() -> AsyncioHost:
+    loop = asyncio.get_running_loop()
+    host = AsyncioHost(loop)
+    try:
+        setattr(loop, _ATTRIBUTE, host)
+    except AttributeError:  # a loop that takes no attributes gets a host per call
+        return host
+    _hosts.add(host)
+    host.open_pipe()
+    return host
+
+
+def _forget_hosts() -> None:
+    # The pipes are closed by their own callback. A loop that the child goes on with gets a host
+    # of its own; unregistering the old reader here would unregister the parent's.
+    for host in list(_hosts):
+        host._detach()
+        host._closed = True
+    _hosts.clear()
+
+
+process.after_fork(_forget_hosts)

@@ -1,0 +1,106 @@
+"""How one thread sleeps until another one rings.
+
+The bell is a pipe. Writing to it drops the interpreter lock, so the sleeper runs at once, and has
+often finished and gone back to sleep before the ringer comes back from the system call; with a
+lock or a queue the sleeper would be woken while the ringer still holds the interpreter lock, and
+go to sleep again on that. A pipe (unlike ``eventfd``) also tells the kernel to keep both threads
+on one processor, and exists everywhere.
+
+A ring is a hint: the sleeper looks at what it waits for and sleeps again if it is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from weakref import WeakSet
+
+from bridgekit.engine import process
+
+__all__ = ["LockWaker", "PipeWaker", "Waker", "new_waker", "thread_waker"]
+
+
+class PipeWaker:
+    """The bell of one thread. Its descriptors are closed with the last reference to it."""
+
+    __slots__ = ("__weakref__", "_read_end", "_write_end")
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+        _pipes.add(self)
+
+    def wait(self) -> None:
+        """Sleep until somebody rings; at once if somebody has rung since the last time."""
+        os.read(self._read_end, 64)
+
+    def ring(self) -> None:
+        """Wake the sleeper. Any thread may call this."""
+        os.write(self._write_end, b"\0")
+
+    def close(self) -> None:
+        """Free the descriptors; nobody may be waiting."""
+        ends = self._read_end, self._write_end
+        self._read_end = self._write_end = -1
+        for end in ends:
+            if end >= 0:
+                os.close(end)
+
+    __del__ = close
+
+
+class LockWaker:
+    """The same without descriptors, for a process that has none left."""
+
+    def __init__(self) -> None:
+        self._semaphore = threading.Semaphore(0)
+
+    def wait(self) -> None:
+        """Sleep until somebody rings."""
+        self._semaphore.acquire()
+
+    def ring(self) -> None:
+        """Wake the sleeper. Any thread may call this."""
+        self._semaphore.release()
+
+
+Waker = PipeWaker | LockWaker
+
+_pipes: WeakSet[PipeWaker] = WeakSet()
+
+
+def new_waker() -> Waker:
+    """A bell for a thread."""
+    try:
+        return PipeWaker()
+    except OSError:
+        return LockWaker()
+
+
+class _OwnWaker(threading.local):
+    waker: Waker | None = None
+
+
+_own = _OwnWaker()
+
+
+def thread_waker() -> Waker:
+    """The bell of the current thread, made on first use and freed with the thread."""
+    waker = _own.waker
+    if waker is None:
+        waker = _own.waker = new_waker()
+    return waker
+
+
+def renew_thread_waker() -> None:
+    """Forget the current thread's bell: an interrupted wait may have left a ring in it."""
+    _own.waker = None
+
+
+def _forget_pipes() -> None:
+    # The child must not ring in its parent, whose pipes it has inherited.
+    _own.waker = None
+    for pipe in list(_pipes):
+        pipe.close()
+
+
+process.after_fork(_forget_pipes)
