@@ -1,4 +1,4 @@
-"""Runs a tree of calls through the bridges and checks, while it runs, what must hold at any time."""
+"""Runs a tree of calls through the bridges and checks meanwhile what must hold at any time."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from bridgekit import (
     to_thread,
 )
 
-__all__ = ["ROOTS", "SYNC_ROOTS", "SECONDS", "Baggage", "Run", "Violation", "variables"]
+__all__ = ["ROOTS", "SECONDS", "SYNC_ROOTS", "Baggage", "Run", "Violation", "variables"]
 
-SECONDS = 30
+SECONDS = 15
 ROOTS = ["loop", "uvloop", "sync", "thread", "portal", "new portal"]
 SYNC_ROOTS = ("sync", "thread")
 
@@ -346,7 +346,11 @@ class Run:
         args = (node, path, inside, bag)
         if node.route == "plain":
             return await to_thread.run_sync(
-                self.bridged, *args, affinity=affinity, limiter=limiter, abandon_on_cancel=node.abandon
+                self.bridged,
+                *args,
+                affinity=affinity,
+                limiter=limiter,
+                abandon_on_cancel=node.abandon,
             )
         call = sync_to_async(
             self.bridged, affinity=affinity, limiter=limiter, abandon_on_cancel=node.abandon

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 __all__ = [
+    "MAX_DEPTH",
     "VARIABLES",
     "Call",
     "Deadline",
