@@ -29,6 +29,7 @@ LEVELS = {
     "": 3,
     "facade": 4,
     "integrations": 4,
+    "stubs": 4,
     "testing": 4,
     "watch": 4,
     "cli": 5,

@@ -161,7 +161,10 @@ def _proxy(kind: type[Family], target: Any, rules: ProxyRules, name: str | None)
         family = _family(kind, rules)
         owner = type(target)
         title = getattr(target, "__name__", "")
-        return family.turn(kind_of(owner, title, target, rules, family.colour), None, target)
+        member = kind_of(owner, title, target, rules, family.colour)
+        turned = family.turn(member, None, target)
+        turned._bridgekit_family, turned._bridgekit_kind = family, member  # for `bridgekit stubs`
+        return turned
     family = _family(kind, replace(rules, wrap=rules.wrap | {type(target)}))
     return family.proxy(target)
 

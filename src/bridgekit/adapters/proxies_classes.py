@@ -286,6 +286,11 @@ class Proxy(metaclass=ProxyClass):
         # isinstance asks this after the real type, so a proxy passes for its target.
         return type(self._bridgekit_target)
 
+    def __class_getitem__(cls, item: object) -> Any:
+        # Parameters of a generic class are for type checkers; see ``bridgekit stubs``.
+        cls._bridgekit_origin[item]  # type: ignore[index]
+        return cls
+
     def __getattr__(self, name: str) -> Any:
         # Only for what neither the proxy class nor a base of it has yet.
         if name.startswith("_bridgekit_"):
