@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
@@ -13,7 +14,7 @@ from bridgekit.adapters.call_site import describe
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread, suspension
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.crossing import cross, start
-from bridgekit.engine.foreign import foreign_loop
+from bridgekit.engine.foreign import foreign_loop, foreign_trio
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import call_on_loop, portal_loop
@@ -29,6 +30,7 @@ T = TypeVar("T")
 # coroutine; functools.wraps copies it.
 _COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine_marker", "_is_coroutine")
 
+_modules = sys.modules
 _PLAIN = {"limiter": None, "abandon_on_cancel": False, "executor": None, "affinity": "chain"}
 
 
@@ -38,7 +40,7 @@ def run_coroutine(func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: An
     Not on a thread that is running a loop, unless the call stack can be suspended: see
     :func:`refuse_on_loop_thread`, which the caller calls first.
     """
-    if _get_running_loop() is not None:
+    if _get_running_loop() is not None or "trio" in _modules:
         suspend = suspension()
         if suspend is not None:
             return cast(T, suspend(functools.partial(func, *args, **kwargs)))
@@ -51,6 +53,9 @@ def _wait_for(
     work = current_work()
     if work is not None and work.has_host:
         return work.ask(func, args, kwargs)
+    call_on_trio = foreign_trio()
+    if call_on_trio is not None:
+        return call_on_trio(func, args, kwargs)
     loop = foreign_loop() or serving_loop()
     if loop is not None:
         return call_on_loop(loop, func, *args, **kwargs)
@@ -87,7 +92,7 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     target = afunc
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _get_running_loop() is not None:
+        if _get_running_loop() is not None or "trio" in _modules:
             suspend = refuse_on_loop_thread(target, "async_to_sync")
             if suspend is not None:
                 return suspend(functools.partial(target, *args, **kwargs))
@@ -171,6 +176,8 @@ def _to_async(func: Callable[..., Any], *, options: dict[str, Any]) -> Callable[
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
             host = current_host()
+            if host.checkpoints:
+                await host.checkpoint()
             work = start(host, target, args, kwargs)
             del args, kwargs
             if work.ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -75,10 +76,13 @@ def check_cancelled() -> None:
     work = _work_for(check_cancelled, "from_thread.check_cancelled")
     if work.cancelled:
         work.cancel_pending = False
-        raise asyncio.CancelledError("the awaiting task was cancelled")
+        raise work.host.cancellation(work)
 
 
 async def _raise_if_cancelled() -> None:
+    if asyncio._get_running_loop() is None:
+        await sys.modules["trio"].lowlevel.checkpoint_if_cancelled()
+        return
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         await asyncio.sleep(0)  # delivers a cancellation that has not been raised yet

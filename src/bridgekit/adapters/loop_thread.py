@@ -7,10 +7,12 @@ suspended (see ``suspending``).
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from bridgekit.adapters.call_site import caller_line, describe
+from bridgekit.engine.hosts import runs_trio
 from bridgekit.errors import LoopThreadError
 
 __all__ = ["Suspend", "refuse_on_loop_thread", "suspension", "suspensions_come_from"]
@@ -40,20 +42,27 @@ def refuse_on_loop_thread(func: Callable[..., Any], what: str) -> Suspend | None
     :returns: None on a thread without a loop; on a loop's thread, the way to suspend.
     :raises LoopThreadError: naming the function, the calling line, the task and the remedies.
     """
-    loop = asyncio._get_running_loop()
-    if loop is None:
+    if asyncio._get_running_loop() is None and not runs_trio():
         return None
     suspend = suspension()
     if suspend is not None:
         return suspend
-    task = asyncio.current_task(loop)
+    task = _task_name()
     raise LoopThreadError(
         f"{what}({describe(func)}) was called at {caller_line()} on a thread that is running an "
-        f"event loop{f' (task {task.get_name()!r})' if task else ''}: waiting there would stop "
+        f"event loop{f' (task {task!r})' if task else ''}: waiting there would stop "
         f"the loop that has to run the coroutine. Await {describe(func)} instead; if the caller "
         "has to stay synchronous, let the asynchronous code run that caller in a thread: "
         f"await to_thread.run_sync(caller, ...){_suspending_remedy()}."
     )
+
+
+def _task_name() -> str | None:
+    if asyncio._get_running_loop() is None:
+        lowlevel = sys.modules["trio"].lowlevel
+        return str(lowlevel.current_task().name) if lowlevel.in_trio_task() else None
+    task = asyncio.current_task()
+    return task.get_name() if task is not None else None
 
 
 def _suspending_remedy() -> str:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
-from bridgekit.engine.hosts import AsyncioHost, current_host
+from bridgekit.engine.hosts import AsyncioHost, current_asyncio_host
 from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
@@ -41,7 +41,7 @@ class BlockingPortal:
         if self._loop is not None:
             raise RuntimeError("this portal is bound to an event loop already")
         self._loop = asyncio.get_running_loop()
-        self._host = current_host()
+        self._host = current_asyncio_host()
         self._accepting = True
         return self
 

@@ -60,6 +60,8 @@ async def run_sync(
         del func, args, kwargs
         return cast(T, await crossing)
     host = current_host()
+    if host.checkpoints:
+        await host.checkpoint()
     work = start(host, func, args, kwargs)
     del func, args, kwargs
     if work.ended:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridgekit.engine import workers
 from bridgekit.engine.affinity import Affinity, dispatch, holder_of
-from bridgekit.engine.hosts import AsyncioHost, current_host
+from bridgekit.engine.hosts import Host, current_host
 from bridgekit.engine.lane import CURRENT_LANE
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.work import Work
@@ -25,7 +25,7 @@ _long_calls: dict[object, int] = {}
 
 
 def start(
-    host: AsyncioHost, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    host: Host, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Work:
     """Send a call to the chain's thread or the pool. It may have ended when this returns."""
     work = Work(host, func, args, kwargs)
@@ -46,7 +46,7 @@ def start(
     return work
 
 
-def _start_later(host: AsyncioHost, pool: workers.WorkerPool, work: Work, kind: object) -> None:
+def _start_later(host: Host, pool: workers.WorkerPool, work: Work, kind: object) -> None:
     left = _long_calls.get(kind, 0)
     if left > 1:
         _long_calls[kind] = left - 1
@@ -71,6 +71,8 @@ async def cross(
     :param executor: replaces the affinity.
     """
     host = current_host()
+    if host.checkpoints:
+        await host.checkpoint()
     held = holder_of(limiter) if limiter is not None else None
     take_token = limiter is not None and held is None
     if limiter is not None and take_token and not limiter.acquire_nowait():

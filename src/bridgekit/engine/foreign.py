@@ -9,8 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
-__all__ = ["foreign_loop"]
+__all__ = ["foreign_loop", "foreign_trio"]
+
+
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
 
 
 def foreign_loop() -> asyncio.AbstractEventLoop | None:
@@ -19,6 +25,16 @@ def foreign_loop() -> asyncio.AbstractEventLoop | None:
     if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_running():
         return loop
     return None
+
+
+def foreign_trio() -> Callable[[Callable[..., Awaitable[Any]], Args, Kwargs], Any] | None:
+    """How to have a coroutine awaited by the trio task that awaits this thread, if one does."""
+    threads = sys.modules.get("trio._threads")
+    if getattr(getattr(threads, "PARENT_TASK_DATA", None), "token", None) is None:
+        return None
+    from bridgekit.engine.trio_host import call_on_trio
+
+    return call_on_trio
 
 
 def _anyio_loop() -> object:

@@ -30,7 +30,18 @@ from weakref import WeakSet
 from bridgekit.engine import process
 from bridgekit.engine.wakers import PipeWaker
 
-__all__ = ["AsyncioHost", "Letter", "Sleeper", "Waiter", "current_host", "host_of", "start_task"]
+__all__ = [
+    "AsyncioHost",
+    "Host",
+    "Letter",
+    "Sleeper",
+    "Waiter",
+    "current_asyncio_host",
+    "current_host",
+    "host_of",
+    "runs_trio",
+    "start_task",
+]
 
 _ATTRIBUTE = "_bridgekit_host"
 _BATCH = 32  # calls that may complete in a row without the task giving way to others
@@ -51,6 +62,26 @@ class Sleeper(Protocol):
 
     def may_leave_on_cancel(self) -> bool:
         """Whether the task may leave at once; otherwise it is told when it is next resumed."""
+
+
+class Host(Protocol):
+    """What a crossing needs of the loop that its task runs on."""
+
+    checkpoints: bool  # whether a call begins with `checkpoint()`
+
+    def post(self, letter: Letter) -> bool: ...
+    @property
+    def is_open(self) -> bool: ...
+    def call_soon(self, callback: Callable[[], object]) -> None: ...
+    def cancellation(self, sleeper: Sleeper) -> BaseException: ...
+    async def checkpoint(self) -> None: ...
+    def waiter(self, sleeper: Sleeper) -> Any: ...
+    def turn(self) -> Any: ...
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Any: ...
+    def must_give_way(self) -> bool: ...
+    async def give_way(self) -> None: ...
+    def later(self, callback: Callable[[], None]) -> None: ...
+    def current_task(self) -> Any: ...
 
 
 class Waiter:
@@ -185,6 +216,8 @@ class AsyncioHost:
     Where a loop cannot watch descriptors, ``call_soon_threadsafe`` takes the place of the pipe.
     """
 
+    checkpoints = False
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.credit = _BATCH
@@ -244,6 +277,10 @@ class AsyncioHost:
         """Have ``callback()`` called on the loop's thread. Any thread may call this."""
         self.loop.call_soon_threadsafe(callback)
 
+    def cancellation(self, sleeper: Sleeper) -> BaseException:
+        """What a thread is to raise when it learns that its host has been cancelled."""
+        return asyncio.CancelledError("the awaiting task was cancelled")
+
     # -- the loop's thread ---------------------------------------------------------------------
 
     def _read(self) -> None:
@@ -281,6 +318,20 @@ class AsyncioHost:
     def waiter(self, sleeper: Sleeper) -> Waiter:
         """For the current task to await."""
         return Waiter(self.loop, sleeper)
+
+    async def checkpoint(self) -> None:
+        """Nothing: a task need not look for cancellation before it sleeps."""
+
+    def turn(self) -> asyncio.Future[None]:
+        """For the current task to await until a limiter has a token for it."""
+        return self.loop.create_future()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task that nobody awaits.
+
+        :raises RuntimeError: the loop is ending; the coroutine has been closed.
+        """
+        return self.loop.create_task(coroutine)
 
     def must_give_way(self) -> bool:
         """Whether so many calls in a row have completed at once that others should have a turn."""
@@ -338,20 +389,43 @@ def host_of(loop: asyncio.AbstractEventLoop) -> AsyncioHost | None:
     return getattr(loop, _ATTRIBUTE, None)
 
 
-def current_host() -> AsyncioHost:
-    """The host of the running loop.
+def current_host() -> Host:
+    """The host of the running loop: asyncio's or, without one, trio's.
 
     :raises RuntimeError: no event loop is running in this thread.
     """
     loop = _get_running_loop()
     try:
-        host: AsyncioHost = loop._bridgekit_host  # type: ignore[union-attr]
+        host: Host = loop._bridgekit_host  # type: ignore[union-attr]
     except AttributeError:
         return _new_host()
     return host
 
 
-def _new_host() -> AsyncioHost:
+def current_asyncio_host() -> AsyncioHost:
+    """The host of the running asyncio loop.
+
+    :raises RuntimeError: no asyncio loop is running in this thread.
+    """
+    host: AsyncioHost | None = getattr(_get_running_loop(), _ATTRIBUTE, None)
+    return host if host is not None else _new_asyncio_host()
+
+
+def _new_host() -> Host:
+    if _get_running_loop() is None and runs_trio():
+        from bridgekit.engine.trio_host import current_trio_host
+
+        return current_trio_host()
+    return _new_asyncio_host()
+
+
+def runs_trio() -> bool:
+    """Whether this thread is running trio. Imports nothing."""
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    return lowlevel is not None and lowlevel.in_trio_run()
+
+
+def _new_asyncio_host() -> AsyncioHost:
     loop = asyncio.get_running_loop()
     host = AsyncioHost(loop)
     try:

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 
+from bridgekit.engine.hosts import current_host
+
 __all__ = ["CapacityLimiter", "CapacityLimiterStatistics"]
 
 
@@ -73,7 +75,7 @@ class CapacityLimiter:
             if self._borrowed < self._total and not self._waiters:
                 self._borrowed += 1
                 return
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiter: asyncio.Future[None] = current_host().turn()
             self._waiters.append(waiter)
         try:
             await waiter

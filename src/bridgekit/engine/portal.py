@@ -18,7 +18,7 @@ from weakref import WeakSet
 from bridgekit.engine import process
 from bridgekit.engine.affinity import close_owned_threads
 from bridgekit.engine.context import ContextMerge, same_variables
-from bridgekit.engine.hosts import AsyncioHost, Letter, current_host, host_of, start_task
+from bridgekit.engine.hosts import AsyncioHost, Letter, current_asyncio_host, host_of, start_task
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.resources import close_loop_resources, on_loop_close
 from bridgekit.engine.work import current_work
@@ -166,7 +166,7 @@ class _FirstCall:
     def __call__(self) -> None:
         call, self._call = self._call, None
         if call is not None:
-            current_host()  # later calls find it
+            current_asyncio_host()  # later calls find it
             call.arrived()
 
     def __del__(self) -> None:
@@ -326,7 +326,7 @@ class PortalLoop:
             self.loop.stop()
 
     def _begin(self) -> None:
-        self._host = current_host()
+        self._host = current_asyncio_host()
         self._ready.set()
 
     def _serve(self) -> None:

@@ -35,7 +35,7 @@ from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 
 if TYPE_CHECKING:
-    from bridgekit.engine.hosts import AsyncioHost, Waiter
+    from bridgekit.engine.hosts import Host
 
 __all__ = ["Wish", "Work", "current_work"]
 
@@ -179,7 +179,7 @@ class Work:
 
     def __init__(
         self,
-        host: AsyncioHost,
+        host: Host,
         func: Callable[..., Any],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
@@ -191,7 +191,7 @@ class Work:
         self.snapshot = snapshot = copy_context()  # the thread's when both sides last agreed
         self._context: Context = snapshot.copy()
         self._ticket = [None]
-        self._waiter: Waiter | None = None
+        self._waiter: Any = None
         self.wish: Wish | None = None
         self.ended = False
         self._result: Any = None
@@ -345,13 +345,20 @@ class Work:
             wish, self.wish = self.wish, None
             if self.cancel_pending:
                 self.cancel_pending = False
-                wish.refuse(CancelledError("the awaiting task was cancelled"))
+                wish.refuse(self.host.cancellation(self))
             else:
-                if self._orphans is None:
-                    self._orphans = set()
-                task = self.host.loop.create_task(wish.serve())
-                self._orphans.add(task)
-                task.add_done_callback(self._orphans.discard)
+                self._serve_alone(wish)
+
+    def _serve_alone(self, wish: Wish) -> None:
+        if self._orphans is None:
+            self._orphans = set()
+        try:
+            task = self.host.spawn(wish.serve())
+        except RuntimeError as error:
+            wish.refuse(error)
+            return
+        self._orphans.add(task)
+        task.add_done_callback(self._orphans.discard)
 
     def host_closed(self) -> None:
         """The loop is closed: nobody is left to serve the thread."""

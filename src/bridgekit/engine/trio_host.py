@@ -1,0 +1,250 @@
+"""The host of a trio run: what :class:`hosts.AsyncioHost` is for an asyncio loop.
+
+Loaded when the first call comes from a trio task; nothing else imports trio. Where trio's rules
+differ from asyncio's, trio's hold: every call is a checkpoint; a cancellation that could not be
+delivered while the thread worked is raised by the task's next checkpoint, not by the call itself,
+whose result is thus never lost; and a coroutine that a thread wants is awaited in the cancelled
+scope, so its first checkpoint raises ``Cancelled``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context, copy_context
+from typing import Any
+
+import trio
+
+from bridgekit.engine.context import ContextMerge
+from bridgekit.engine.hosts import Letter, Sleeper
+
+__all__ = ["TrioHost", "TrioTurn", "TrioWaiter", "call_on_trio", "current_trio_host"]
+
+_BATCH = 32  # as in hosts
+
+RaiseCancel = Callable[[], Any]
+
+
+class TrioWaiter:
+    """What a trio task sleeps in. Its ``Sleeper`` decides what cancelling the task means."""
+
+    __slots__ = ("_fired", "_sleeper", "_task")
+
+    def __init__(self, sleeper: Sleeper) -> None:
+        self._sleeper: Sleeper | None = sleeper
+        self._task: trio.lowlevel.Task | None = None
+        self._fired = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._sleep().__await__()
+
+    async def _sleep(self) -> None:
+        if self._fired:
+            return
+        self._task = trio.lowlevel.current_task()
+        try:
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        finally:
+            self._task = self._sleeper = None
+
+    def _abort(self, raise_cancel: RaiseCancel) -> trio.lowlevel.Abort:
+        sleeper = self._sleeper
+        assert sleeper is not None
+        if self._fired:  # the task is on its way already
+            return trio.lowlevel.Abort.FAILED
+        sleeper.raise_cancel = raise_cancel  # type: ignore[attr-defined]
+        if not sleeper.may_leave_on_cancel():
+            return trio.lowlevel.Abort.FAILED
+        self._fired = True
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def fire(self) -> None:
+        """On trio's thread, outside any task: resume the task. Later calls do nothing."""
+        if not self._fired:
+            self._fired = True
+            if self._task is not None:
+                trio.lowlevel.reschedule(self._task)
+
+
+class TrioTurn:
+    """One task's turn at a limiter: in all that a limiter needs, a future of that task's loop."""
+
+    __slots__ = ("_event", "_token")
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self._token = token
+        self._event = trio.Event()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._event.wait().__await__()
+
+    def get_loop(self) -> TrioTurn:
+        """What takes callbacks for the thread that the task runs on."""
+        return self
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
+        """Have a callback called there. Any thread may call this.
+
+        :raises RuntimeError: the run has ended.
+        """
+        self._token.run_sync_soon(callback, *args)
+
+    def done(self) -> bool:
+        """Whether the turn has come."""
+        return self._event.is_set()
+
+    def set_result(self, result: None) -> None:
+        """It has."""
+        self._event.set()
+
+
+class _SystemTask:
+    """A coroutine that runs as a task of its own, because the task it was meant for has gone."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+        self._scope = trio.CancelScope()
+        self._callbacks: list[Callable[[Any], object]] = []
+        trio.lowlevel.spawn_system_task(self._run)
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                await self._coroutine
+        finally:
+            for callback in self._callbacks:
+                callback(self)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        self._callbacks.append(callback)
+
+
+class TrioHost:
+    """A trio run. Made in one of its tasks, once per run."""
+
+    checkpoints = True
+
+    def __init__(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self._closed = False
+        self.credit = _BATCH
+
+    # -- any thread ----------------------------------------------------------------------------
+
+    def post(self, letter: Letter) -> bool:
+        """Have ``letter.arrived()`` called on trio's thread; False if the run has ended."""
+        try:
+            self._token.run_sync_soon(letter.arrived)
+        except trio.RunFinishedError:
+            self._closed = True
+            return False
+        return True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run can still do anything, as far as is known."""
+        return not self._closed
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Have ``callback()`` called on trio's thread. Any thread may call this."""
+        self._token.run_sync_soon(callback)
+
+    def cancellation(self, sleeper: Any) -> BaseException:
+        """What a thread is to raise when it learns that its host has been cancelled."""
+        raise_cancel: RaiseCancel | None = getattr(sleeper, "raise_cancel", None)
+        if raise_cancel is not None:
+            try:
+                raise_cancel()
+            except trio.Cancelled as cancelled:
+                return cancelled.with_traceback(None)
+        return asyncio.CancelledError("the awaiting task was cancelled")
+
+    # -- in a task of trio's -------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        """What every call begins with."""
+        await trio.lowlevel.checkpoint()
+
+    def waiter(self, sleeper: Sleeper) -> TrioWaiter:
+        """For the current task to await."""
+        return TrioWaiter(sleeper)
+
+    def turn(self) -> TrioTurn:
+        """For the current task to await until a limiter has a token for it."""
+        return TrioTurn(self._token)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Any:
+        """Run a coroutine as a task that nobody awaits.
+
+        :raises RuntimeError: the run is ending; the coroutine has been closed.
+        """
+        try:
+            return _SystemTask(coroutine)
+        except RuntimeError:
+            coroutine.close()
+            raise
+
+    def must_give_way(self) -> bool:
+        """Whether so many calls in a row have completed at once that others should have a turn."""
+        self.credit -= 1
+        if self.credit > 0:
+            return False
+        self.credit = _BATCH
+        return True
+
+    async def give_way(self) -> None:
+        """Let trio's loop turn once."""
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def later(self, callback: Callable[[], None]) -> None:
+        """Have ``callback()`` called once, after the tasks that are ready now."""
+        self._token.run_sync_soon(callback, idempotent=True)
+
+    def current_task(self) -> None:
+        """None: a trio task cannot be cancelled by itself, only the scope that it runs in."""
+
+
+_host: trio.lowlevel.RunVar[TrioHost] = trio.lowlevel.RunVar("bridgekit_host")
+
+
+def current_trio_host() -> TrioHost:
+    """The host of the trio run that the current task belongs to.
+
+    :raises RuntimeError: not in a task of trio's.
+    """
+    try:
+        return _host.get()
+    except LookupError:
+        host = TrioHost()
+        _host.set(host)
+        return host
+
+
+def call_on_trio(
+    func: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """On a worker thread of trio's own: have the task that awaits it await ``func(...)``.
+
+    Context variables cross both ways.
+    """
+    entered: Context | None = None
+    left: Context | None = None
+
+    async def call() -> Any:
+        nonlocal entered, left
+        entered = copy_context()
+        try:
+            return await func(*args, **kwargs)
+        finally:
+            left = copy_context()
+
+    try:
+        return trio.from_thread.run(call)
+    finally:
+        if entered is not None and left is not None:
+            ContextMerge().apply(entered, left)
+        del call
