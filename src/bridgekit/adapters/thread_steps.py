@@ -1,0 +1,114 @@
+"""Synchronous code that runs in several steps, each on a worker thread, all in one context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from typing import Any, Generic, TypeVar
+
+from bridgekit.adapters.calls import sync_to_async
+from bridgekit.adapters.own_context import OwnContext
+from bridgekit.engine.affinity import CURRENT_BINDING, Affinity, ThreadBinding
+from bridgekit.engine.limiter import CapacityLimiter
+
+__all__ = ["ThreadSteps"]
+
+T = TypeVar("T")
+
+
+class _Step(Generic[T]):
+    """One step on its way through a thread."""
+
+    __slots__ = ("_func", "_own", "started")
+
+    def __init__(self, func: Callable[[], T], own: OwnContext) -> None:
+        self._func: Callable[[], T] | None = func
+        self._own = own
+        self.started = False
+
+    def __call__(self) -> T:
+        self.started = True
+        func, self._func = self._func, None
+        assert func is not None
+        context = self._own.begin(copy_context())
+        try:
+            return context.run(func)
+        finally:
+            self._own.end()
+            del func
+
+
+def _run(step: _Step[T]) -> T:
+    return step()
+
+
+class ThreadSteps:
+    """Runs functions on worker threads one after the other, as parts of one whole.
+
+    :param affinity: as for ``to_thread.run_sync``.
+    :param limiter: a token of it is taken for each step, not for the time between steps.
+    :param executor: run the steps in this executor's threads; excludes an affinity.
+    :param binding: the thread for affinity ``"context"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        affinity: Affinity | None = None,
+        limiter: CapacityLimiter | None = None,
+        executor: Executor | None = None,
+        binding: ThreadBinding | None = None,
+    ) -> None:
+        self.own = OwnContext()
+        self._binding = binding
+        self._cross = sync_to_async(_run, affinity=affinity, limiter=limiter, executor=executor)
+
+    async def run(self, func: Callable[[], T]) -> T:
+        """Run ``func()`` and await it, with the promises of ``to_thread.run_sync``.
+
+        Cancelled before a thread has taken it, the step does not run.
+        """
+        return await self._run(_Step(func, self.own))
+
+    async def _run(self, step: _Step[T], *, give_back: bool = True) -> T:
+        token = CURRENT_BINDING.set(self._binding) if self._binding is not None else None
+        try:
+            return await self._cross(step)
+        finally:
+            if token is not None:
+                CURRENT_BINDING.reset(token)
+            if step.started and give_back:
+                self.own.give_back()
+
+    async def run_in_any_case(self, func: Callable[[], T]) -> T:
+        """Like :meth:`run`, but the step runs even if the task is cancelled meanwhile.
+
+        For cleaning up. A cancellation is raised after the step has run.
+        """
+        step = _Step(func, self.own)
+        try:
+            return await self._run(step)
+        except asyncio.CancelledError:
+            if step.started:
+                raise
+        # It was withdrawn before a thread had taken it. A task of its own cannot be cancelled
+        # together with this one, by cancel scopes that repeat themselves either.
+        again = self._run(_Step(func, self.own), give_back=False)
+        try:
+            await _completed(asyncio.get_running_loop().create_task(again))
+        finally:
+            self.own.give_back()
+        raise asyncio.CancelledError
+
+
+async def _completed(task: asyncio.Task[Any]) -> None:
+    """Wait for a task's end, whatever happens to the current task; then raise its exception."""
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            # The caller raises it when the task has ended.
+            continue
+    task.result()
