@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+
+from bridgekit.engine.naming import describe
 
 __all__ = ["caller_line", "describe"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def describe(func: Callable[..., Any]) -> str:
-    """``module.qualified_name`` of a function, looking through partials."""
-    while isinstance(func, functools.partial):
-        func = func.func
-    name = getattr(func, "__qualname__", None)
-    if name is None:
-        func, name = type(func), type(func).__qualname__
-    return f"{getattr(func, '__module__', None) or '?'}.{name}"
 
 
 def caller_line() -> str:

@@ -26,6 +26,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
+from bridgekit.engine.waits.watch import watch
 from bridgekit.engine.wakers import renew_thread_waker, thread_waker
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Lane:
             at_once = False
         self._jobs.append(work)
         self._ring()
+        if not at_once:
+            watch(self)
         if not self._open:
             try:
                 self._jobs.remove(work)

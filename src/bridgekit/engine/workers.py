@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
+from bridgekit.engine.waits.watch import watch
 from bridgekit.engine.wakers import thread_waker
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class OwnedThread:
             self._parked = False
             assert self._waker is not None
             self._waker.ring()
+        else:
+            watch(self)
 
     def stop(self) -> None:
         """End the thread after what is queued."""
@@ -219,6 +222,7 @@ class WorkerPool:
             if not self._idle and len(self._workers) >= self._max_workers and not self._closed:
                 # All are busy; each looks at the queue before it falls idle.
                 if not self._idle:
+                    watch(self)
                     return
                 continue
             try:
@@ -239,6 +243,7 @@ class WorkerPool:
                             continue
                 queue.appendleft(work)
                 if not self._idle:
+                    watch(self)
                     return
             else:
                 worker.next = work

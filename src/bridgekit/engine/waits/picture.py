@@ -1,0 +1,317 @@
+"""The wait-for graph of the running program, as far as it can be told for sure.
+
+What waits, for what, and why some waits need no place in the graph:
+
+* a **task** waits for the future that it awaits. With a deadline it can go on by itself;
+* a **call** waits for a place in which it is queued (any one will do), or for the thread that
+  runs it. With a deadline of the task that awaits it, it is withdrawn in time;
+* a **thread** that is parked in a lane waits for the task that serves its coroutine. While it has
+  a job in that lane it can go on: so a call of its own chain, which goes to its lane, never waits
+  for a pool that its own chain has filled. Only calls of another chain do: of tasks that were
+  created outside, or that were sent to an outer lane while the thread is parked in an inner one;
+* the **pool** waits for any of its threads, a **limiter** for any holder of a token. A call that
+  holds a token lends it to the calls below it, so a chain never waits for its own token; a task
+  can, that holds one in ``async with``.
+
+Everything else counts as able to go on: threads that run or wait in any other way, tasks that
+await anything else, tokens taken by ``acquire()`` (anybody may give those back), messages under
+way. Nothing here blocks or runs code of the program's; what it reads may be changing. A single
+picture may therefore be wrong; :mod:`~bridgekit.engine.waits.monitor` says when to believe it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+from bridgekit.engine import workers
+from bridgekit.engine.hosts import Waiter
+from bridgekit.engine.lane import Lane
+from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.portal import LoopCall
+from bridgekit.engine.waits.deadlines import tasks_with_deadline
+from bridgekit.engine.waits.futures import awaiting_task, explain_future, frames_of
+from bridgekit.engine.waits.graph import Key, Node
+from bridgekit.engine.waits.stacks import look_at_threads
+from bridgekit.engine.waits.words import (
+    call_name,
+    task_name,
+    task_stack,
+    thread_name,
+    thread_stack,
+)
+from bridgekit.engine.work import Wish, Work
+from bridgekit.engine.workers import OwnedThread, WorkerPool
+
+__all__ = ["Picture", "items_at"]
+
+T = TypeVar("T")
+_ACQUIRE = CapacityLimiter.acquire.__code__
+_MAX_TRIES = 10
+
+
+def _copy(items: Iterable[T]) -> list[T]:
+    """A list of what other threads may be adding to."""
+    for _ in range(_MAX_TRIES):
+        try:
+            return list(items)
+        except RuntimeError:  # changed while it was copied
+            continue
+    return []
+
+
+def items_at(place: object) -> list[Any]:
+    """What is queued at a place: calls, or the futures of those who wait for a token."""
+    if isinstance(place, Lane):
+        return _copy(place._jobs)
+    if isinstance(place, CapacityLimiter):
+        return _copy(place._waiters)
+    if isinstance(place, (WorkerPool, OwnedThread)):
+        return [work for work in _copy(place._queue) if work is not None and work._ticket]
+    return []
+
+
+class Picture:
+    """Grows with :meth:`add`; :attr:`nodes` is the graph of what was added and all it needs."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Key, Node] = {}
+        self.loops: set[asyncio.AbstractEventLoop] = set()
+        self._threads = look_at_threads()
+        self._running = {
+            id(work): view.ident for view in self._threads.values() for work in view.works
+        }
+        self._loop_threads = {
+            id(loop): view.ident for view in self._threads.values() for loop in view.loops
+        }
+        self._deadlines: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]] | None] = {}
+        self._places: dict[int, tuple[Work, list[Key]]] | None = None
+        self._kinds: dict[str, Callable[[Any, Key], Node]] = {
+            "call": self._call,
+            "future": self._future,
+            "limiter": self._limiter,
+            "pool": self._pool,
+            "task": self._task,
+            "thread": self._thread,
+        }
+        self._todo: list[tuple[str, Any, Key]] = []
+
+    def add(self, subject: object) -> Key:
+        """Put a task, a call, a place or (by its identity) a thread into the graph."""
+        key = self._need(subject)
+        while self._todo:
+            kind, item, item_key = self._todo.pop()
+            self.nodes[item_key] = self._kinds[kind](item, item_key)
+        return key
+
+    def add_queued(self, place: object) -> None:
+        """Put everything that is queued at a place into the graph."""
+        for item in items_at(place):
+            self.add(item if isinstance(item, Work) else awaiting_task(item) or item)
+
+    def add_parked_threads(self) -> None:
+        """Put every thread that waits for a coroutine into the graph."""
+        for view in self._threads.values():
+            if view.parked is not None:
+                self.add(view.ident)
+
+    def loop_thread_key(self, loop: asyncio.AbstractEventLoop) -> Key | None:
+        """The key of the thread that runs a loop, where its stack tells."""
+        ident = self._loop_threads.get(id(loop))
+        return None if ident is None else ("thread", ident)
+
+    def _need(self, subject: Any) -> Key:
+        kind = "future"
+        if isinstance(subject, Lane):
+            subject = subject.thread_id
+        elif isinstance(subject, OwnedThread):
+            subject = subject.ident
+        if isinstance(subject, int):
+            kind = "thread"
+        elif isinstance(subject, Work):
+            kind = "call"
+        elif isinstance(subject, WorkerPool):
+            kind = "pool"
+        elif isinstance(subject, CapacityLimiter):
+            kind = "limiter"
+        elif issubclass(type(subject), asyncio.Task):
+            kind = "task"
+        key = (kind, subject if kind == "thread" else id(subject))
+        if key not in self.nodes:
+            self.nodes[key] = Node(key, "", subject=subject)
+            self._todo.append((kind, subject, key))
+        return key
+
+    def _any_of(self, subjects: Iterable[object]) -> tuple[Key, ...]:
+        return tuple(dict.fromkeys(self._need(subject) for subject in subjects))
+
+    # -- tasks and what they await -------------------------------------------------------------
+
+    def _task(self, task: asyncio.Task[Any], key: Key) -> Node:
+        loop = task.get_loop()
+        self.loops.add(loop)
+        future: Any = getattr(task, "_fut_waiter", None)
+        node = partial(
+            Node, key, task_name(task), subject=task, wait=future, stack=partial(task_stack, task)
+        )
+        if task.done() or future is None or future.done() or self._has_deadline(task):
+            return node()
+        loop_thread = self._loop_threads.get(id(loop))
+        needs = [] if loop_thread is None else [(self._need(loop_thread),)]
+        limiter = _awaited_limiter(task, future)
+        if limiter is None:
+            return node(needs=(*needs, (self._need(future),)))
+        return node(
+            needs=(*needs, (self._need(limiter),)),
+            end=partial(_end_wait, future),
+            order=_copy(limiter._waiters).index(future),
+        )
+
+    def _has_deadline(self, task: asyncio.Task[Any]) -> bool:
+        loop = task.get_loop()
+        if loop not in self._deadlines:
+            self._deadlines[loop] = tasks_with_deadline(loop)
+        found = self._deadlines[loop]
+        return found is None or task in found
+
+    def _future(self, future: Any, key: Key) -> Node:
+        needs: tuple[tuple[Key, ...], ...] = ()
+        if type(future) is Waiter:
+            sleeper = future._sleeper
+            if isinstance(sleeper, Work) and not future.done():
+                needs = ((self._need(sleeper),),)
+        else:
+            groups = explain_future(future)
+            if groups:
+                needs = tuple(self._any_of(group) for group in groups)
+        return Node(key, "a future", needs=needs, subject=future, transparent=True)
+
+    # -- calls and threads ---------------------------------------------------------------------
+
+    def _call(self, work: Work, key: Key) -> Node:
+        node = partial(Node, key, call_name(work), subject=work, wait=work)
+        if work.ended or work.wish is not None:
+            return node()
+        if not work._ticket:
+            ident = self._running.get(id(work))
+            return node() if ident is None else node("runs on", ((self._need(ident),),))
+        places = self._queues().get(id(work))
+        if places is None:
+            return node()
+        host = None if work._waiter is None else awaiting_task(work._waiter)
+        if host is None or self._has_deadline(host):
+            return node()  # its end by cancellation is on the way, or set
+        return node(
+            "is queued for",
+            (tuple(places[1]),),
+            end=work.fail,
+            stack=partial(task_stack, host),
+        )
+
+    def _queues(self) -> dict[int, tuple[Work, list[Key]]]:
+        """Where every queued call is queued. The calls are kept, so that identities stay true."""
+        if self._places is None:
+            self._places = {}
+            places: dict[int, Any] = {}
+            for view in self._threads.values():
+                for place in (*view.lanes, view.owned, view.pool):
+                    if place is not None:
+                        places[id(place)] = place
+            pool = workers._pool
+            if pool is not None:
+                places[id(pool)] = pool
+            for place in places.values():
+                target: Key | None = None
+                for work in items_at(place):
+                    target = target or self._need(place)
+                    self._places.setdefault(id(work), (work, []))[1].append(target)
+        return self._places
+
+    def _thread(self, ident: int, key: Key) -> Node:
+        view = self._threads.get(ident)
+        if view is None:
+            return Node(key, f"thread {ident}")
+        lane = view.parked
+        node = partial(
+            Node,
+            key,
+            thread_name(ident, view.frame),
+            subject=ident,
+            wait=lane,
+            stack=partial(thread_stack, view.frame),
+        )
+        if lane is None or lane.answered or lane._jobs:
+            return node()
+        tasks: list[asyncio.Task[Any]] = []
+        if isinstance(lane, LoopCall):
+            if lane._task is not None:
+                tasks = [lane._task]
+        elif isinstance(lane, Wish) and lane.work is not None and lane.work.wish is not lane:
+            serving = lane.work._serving
+            tasks = [serving] if serving is not None else _copy(lane.work._orphans or ())
+        return node(needs=(self._any_of(tasks),) if tasks else ())
+
+    # -- pools and limiters --------------------------------------------------------------------
+
+    def _pool(self, pool: WorkerPool, key: Key) -> Node:
+        team = _copy(pool._workers)
+        node = partial(
+            Node, key, f"the worker pool ({len(team)} of {pool.max_workers} threads)", subject=pool
+        )
+        idents = [worker.thread.ident for worker in team]
+        if (
+            pool._closed
+            or pool._idle
+            or len(team) < pool.max_workers
+            or any(worker.next is not None or worker.thread.ident is None for worker in team)
+            or any(ident in self._threads and not self._threads[ident].parked for ident in idents)
+        ):
+            return node()
+        return node("has only", (self._any_of(idents),))
+
+    def _limiter(self, limiter: CapacityLimiter, key: Key) -> Node:
+        total = limiter.total_tokens
+        tokens = f"{total} token{'' if total == 1 else 's'}"
+        node = partial(Node, key, f"a limiter of {tokens}", subject=limiter)
+        holders: list[object] = []
+        for task, held in limiter.task_holders().items():
+            holders += [task] * held
+        for work in self._token_calls(limiter):
+            holders.append(work)
+        if limiter.borrowed_tokens < total or len(holders) != limiter.borrowed_tokens:
+            return node()
+        return node("is held by", (self._any_of(holders),))
+
+    def _token_calls(self, limiter: CapacityLimiter) -> list[Work]:
+        """The calls that are queued or running under a token that they will give back."""
+        found = {id(work): work for work, _ in self._queues().values()}
+        for view in self._threads.values():
+            found.update((id(work), work) for work in view.works)
+        return [
+            work
+            for work in found.values()
+            if work.limiter is limiter
+            and any(getattr(end, "__self__", None) is limiter for end in work._on_end or ())
+        ]
+
+
+def _awaited_limiter(task: asyncio.Task[Any], future: Any) -> CapacityLimiter | None:
+    """The limiter for whose token the task waits."""
+    for frame in frames_of(task):
+        if frame.f_code is _ACQUIRE and frame.f_locals.get("waiter") is future:
+            limiter = frame.f_locals.get("self")
+            if isinstance(limiter, CapacityLimiter) and future in _copy(limiter._waiters):
+                return limiter
+        return None
+    return None
+
+
+def _end_wait(future: asyncio.Future[Any], error: BaseException) -> None:
+    future.get_loop().call_soon_threadsafe(_set_error, future, error)
+
+
+def _set_error(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

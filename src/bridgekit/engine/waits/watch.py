@@ -1,0 +1,106 @@
+"""Where calls that have to queue say so. Light enough to be called wherever one queues.
+
+``watch(place)`` is called with a pool, a thread, a lane or a limiter when something begins to
+wait there. The first call starts the monitor's thread, which looks at the places from time to
+time and ends when nothing waits any more. A call that does not have to queue touches nothing
+here, and one that does only looks whether its place is known.
+
+No wait is missed: the monitor forgets a place first and looks whether something waits there
+afterwards; who queues does it the other way round.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Literal
+
+from bridgekit.engine import process
+
+__all__ = ["Action", "action", "set_action", "watch"]
+
+Action = Literal["raise", "log", "off"]
+ACTIONS: tuple[Action, ...] = ("raise", "log", "off")
+VARIABLE = "BRIDGEKIT_DEADLOCKS"
+
+places: set[object] = set()
+_running = False
+_lock = threading.Lock()
+
+
+def _from_environment() -> Action:
+    wanted = os.environ.get(VARIABLE, "raise")
+    for known in ACTIONS:
+        if wanted == known:
+            return known
+    raise ValueError(f"{VARIABLE} must be one of {', '.join(ACTIONS)}, not {wanted!r}")
+
+
+_action: Action = _from_environment()
+
+
+def action() -> Action:
+    """What is done about a deadlock."""
+    return _action
+
+
+def set_action(value: Action) -> None:
+    """Choose what is done about deadlocks from now on.
+
+    :raises ValueError: no such action.
+    """
+    global _action
+    if value not in ACTIONS:
+        raise ValueError(f"the action must be one of {', '.join(ACTIONS)}, not {value!r}")
+    _action = value
+
+
+def watch(place: object) -> None:
+    """Something begins to wait at ``place``. Any thread may call this."""
+    if place not in places and _action != "off":
+        places.add(place)
+        if not _running:
+            _start()
+
+
+def _start() -> None:
+    global _running
+    with _lock:
+        if _running:
+            return
+        _running = True
+        monitor = threading.Thread(target=_monitor, name="bridgekit-deadlocks", daemon=True)
+        # At interpreter exit, or where there are no more threads to be had, nobody watches; the
+        # place stays known, and the monitor starts with the next one.
+        try:
+            monitor.start()
+        except RuntimeError:
+            _running = False
+
+
+def _monitor() -> None:
+    global _running
+    from bridgekit.engine.waits.monitor import Monitor  # only needed where something waits
+
+    generation = process.generation()
+    monitor = Monitor(places)
+    while generation == process.generation():
+        monitor.watch_until_nothing_waits()
+        _running = False
+        if not places:
+            return
+        # Something has begun to wait meanwhile, and has seen a monitor that was about to end.
+        with _lock:
+            if _running:
+                return
+            _running = True
+
+
+def _forget_places() -> None:
+    global _running, _lock
+    _lock = threading.Lock()
+    _running = False
+    places.clear()
+
+
+process.after_fork(_forget_places)

@@ -1,0 +1,85 @@
+"""Names and stacks of what waits, for people to read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import traceback
+from collections.abc import Iterable
+from itertools import pairwise
+from types import FrameType
+from typing import Any
+
+from bridgekit.engine.naming import describe
+from bridgekit.engine.waits.futures import coroutine_frames
+from bridgekit.engine.waits.graph import Graph, Key
+from bridgekit.engine.work import Work
+
+__all__ = ["call_name", "explain", "task_name", "task_stack", "thread_name", "thread_stack"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+MAX_FRAMES = 12
+MAX_STACKS = 6
+
+
+def call_name(work: Work) -> str:
+    """A call on its way to a thread or on one."""
+    func = work._func
+    return "a call" if func is None else f"the call of {describe(func)}"
+
+
+def task_name(task: asyncio.Task[Any]) -> str:
+    """A task, with the outermost function of the program in it."""
+    frames = list(coroutine_frames(task.get_coro()))
+    frame = next((frame for frame in frames if not _is_ours(frame)), None)
+    return f"task {task.get_name()!r}{_in(frame)}"
+
+
+def thread_name(ident: int, innermost: FrameType) -> str:
+    """A thread, with the innermost function of the program in it."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    frame: FrameType | None = innermost
+    while frame is not None and _is_ours(frame):
+        frame = frame.f_back
+    return f"thread {names.get(ident, str(ident))!r}{_in(frame)}"
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = frame.f_code.co_filename
+    return name.startswith(_PACKAGE) or name == threading.__file__
+
+
+def _in(frame: FrameType | None) -> str:
+    if frame is None:
+        return ""
+    return f" (in {frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname})"
+
+
+def task_stack(task: asyncio.Task[Any]) -> list[str]:
+    """Where a suspended task is, innermost call last, without the bridge's own frames."""
+    return _format(coroutine_frames(task.get_coro()))
+
+
+def thread_stack(innermost: FrameType) -> list[str]:
+    """Where a thread is, innermost call last, without the bridge's own frames."""
+    frames = [frame for frame, _ in traceback.walk_stack(innermost)]
+    return _format(reversed(frames))
+
+
+def _format(frames: Iterable[FrameType]) -> list[str]:
+    shown = [frame for frame in frames if not _is_ours(frame)][-MAX_FRAMES:]
+    return traceback.StackSummary.extract((frame, frame.f_lineno) for frame in shown).format()
+
+
+def explain(graph: Graph, chain: list[Key]) -> str:
+    """A chain of waits in words, and the stacks of the threads and tasks in it."""
+    nodes = [graph[key] for key in chain if not graph[key].transparent]
+    lines = ["this wait could never have ended:"]
+    lines += [f"  {node.name} {node.waits} {following.name}" for node, following in pairwise(nodes)]
+    shown = {node.key: node for node in nodes if node.stack is not None}
+    for node in list(shown.values())[:MAX_STACKS]:
+        assert node.stack is not None
+        lines += ["", f"Stack of {node.name}, innermost call last:"]
+        lines += [line.rstrip("\n") for line in node.stack()]
+    return "\n".join(lines)
