@@ -7,10 +7,20 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
+
+from bridgekit.engine.waits.deadlines import tasks_with_deadline
+from bridgekit.engine.waits.watch import watch
+from bridgekit.errors import DeadlockError
 
 from bridgekit.engine.hosts import current_host
 
 __all__ = ["CapacityLimiter", "CapacityLimiterStatistics"]
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class CapacityLimiter:
         self._lock = threading.Lock()
         self._borrowed = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._task_holders: dict[asyncio.Task[Any], int] = {}
+        self._known_holders = True
         self._total: float = 1
         self.total_tokens = total_tokens
 
@@ -70,13 +82,19 @@ class CapacityLimiter:
             return CapacityLimiterStatistics(self._borrowed, self._total, len(self._waiters))
 
     async def acquire(self) -> None:
-        """Take a token, waiting for one if necessary. Cancelled while waiting: no token is kept."""
+        """Take a token, waiting for one if necessary. Cancelled while waiting: no token is kept.
+
+        :raises DeadlockError: this task holds all the tokens itself, in ``async with``, and no
+            timeout is going to end its wait; or the wait turns out to be part of a deadlock.
+        """
         with self._lock:
             if self._borrowed < self._total and not self._waiters:
                 self._borrowed += 1
                 return
             waiter: asyncio.Future[None] = current_host().turn()
+            self._refuse_own_token()
             self._waiters.append(waiter)
+        watch(self)
         try:
             await waiter
         except BaseException:
@@ -120,8 +138,31 @@ class CapacityLimiter:
             # The waiter's loop is closed: nobody will use the token.
             self.release()
 
+    def task_holders(self) -> dict[asyncio.Task[Any], int]:
+        """How many tokens each task holds in ``async with``. Any thread may call this.
+
+        Empty when it cannot be told, as after a block that one task entered and another left.
+        """
+        return self._task_holders.copy() if self._known_holders else {}
+
+    def _refuse_own_token(self) -> None:
+        """Where the current task can only wait for itself: raise at once."""
+        task = _current_task() if self._known_holders else None
+        if task is None or self._task_holders.get(task) != self._borrowed:
+            return
+        deadlines = tasks_with_deadline(task.get_loop())
+        if deadlines is not None and task not in deadlines:
+            raise DeadlockError(
+                f"task {task.get_name()!r} asks for a token of a limiter, all of whose "
+                f"{self._borrowed} tokens it holds itself in `async with`: it would wait for ever"
+            )
+
     async def __aenter__(self) -> None:
-        await self.acquire()
+        if not self.acquire_nowait():
+            await self.acquire()
+        task = _current_task()
+        if task is not None:
+            self._task_holders[task] = self._task_holders.get(task, 0) + 1
 
     async def __aexit__(
         self,
@@ -129,6 +170,13 @@ class CapacityLimiter:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        task = _current_task()
+        if task is not None:
+            left = self._task_holders.pop(task, 0) - 1
+            if left > 0:
+                self._task_holders[task] = left
+            elif left < 0:
+                self._known_holders = False
         self.release()
 
 
