@@ -7,8 +7,8 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from bridgekit.adapters.calls import run_coroutine
 from bridgekit.adapters.contexts import calling_thread_context
@@ -107,15 +107,15 @@ class AsyncToSync(Generic[P, T]):
         bound = functools.partial(self.__call__, parent)
         return functools.update_wrapper(bound, self.awaitable)
 
-    def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _run(self, call: Callable[[], Awaitable[T]]) -> T:
         __traceback_hide__ = True
         if not self.force_new_loop:
             return run_coroutine(call)
         context = SINGLE_THREAD_CONTEXT.get(None)
         if context is not None:
-            return context.portal().call(call)
+            return cast(T, context.portal().call(cast(Any, call)))
         with start_blocking_portal() as portal:
-            return portal.call(call)
+            return cast(T, portal.call(cast(Any, call)))
 
     def _is_outermost(self) -> bool:
         """Whether the loop that will run the coroutine works for threads like this one only."""
