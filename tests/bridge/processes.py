@@ -13,7 +13,7 @@ import pytest
 __all__ = ["Program", "run_program"]
 
 # How long a program takes to start and import everything on a busy machine.
-PATIENCE = 25.0
+PATIENCE = 20.0
 
 _PRELUDE = """
 import asyncio, contextlib, contextvars, gc, os, signal, sys, threading, time, warnings

@@ -27,8 +27,14 @@ def test_a_token_is_not_held_while_waiting_for_a_thread() -> None:
         limiter = CapacityLimiter(1)
         async def limited():
             return await to_thread.run_sync(int, limiter=limiter)
+        def first(loop):
+            turned = threading.Event()
+            loop.call_soon_threadsafe(turned.set)
+            turned.wait(5)  # now the second has begun
+            return async_to_sync(limited)()
         async def siblings():
-            return await asyncio.gather(to_thread.run_sync(async_to_sync(limited)), limited())
+            loop = asyncio.get_running_loop()
+            return await asyncio.gather(to_thread.run_sync(first, loop), limited())
         async def main():
             async with asyncio.timeout(5):
                 say(await to_thread.run_sync(async_to_sync(siblings)))
@@ -126,6 +132,47 @@ def test_exit_with_a_portal_that_was_never_closed() -> None:
         within=2.0,
     )
     assert lines == ["main ends"]
+
+
+def test_a_call_leaves_no_reference_cycle() -> None:
+    """With the garbage collector off, what the caller's context held is free at once."""
+    lines = run_program(
+        """
+        import weakref
+        class Request:
+            pass
+        variable = contextvars.ContextVar("request")
+        async def both():
+            return await to_thread.run_sync(async_to_sync(native))
+        def through_async_to_sync():
+            async_to_sync(both)()
+        def through_a_loop():
+            asyncio.run(both())
+        def through_a_portal():
+            default_portal().call(both)
+        for way in (through_async_to_sync, through_a_loop, through_a_portal):
+            way()
+        gc.collect()
+        gc.disable()
+        for way in (through_async_to_sync, through_a_loop, through_a_portal):
+            request = Request()
+            watch = weakref.ref(request)
+            context = contextvars.copy_context()
+            context.run(variable.set, request)
+            context.run(way)
+            del request, context
+            deadline = time.monotonic() + 2
+            while watch() and time.monotonic() < deadline:
+                time.sleep(0.001)
+            say(way.__name__, "kept" if watch() else "free")
+            gc.collect()
+        """
+    )
+    assert lines == [
+        "through_async_to_sync free",
+        "through_a_loop free",
+        "through_a_portal free",
+    ]
 
 
 # -- workers that are struck down ------------------------------------------------------------------
