@@ -157,7 +157,7 @@ class _Source(Generic[T, S]):
         """Raise an exception in the generator; its answer is a batch of one item."""
         self.held.clear()
         iterator = await self._opened()
-        if not isinstance(iterator, AsyncGenerator):
+        if self.ended or not isinstance(iterator, AsyncGenerator):
             self.ended = True
             self.error = error
             return []

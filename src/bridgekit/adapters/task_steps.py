@@ -158,6 +158,11 @@ class TaskSteps:
         elif self._loop is not loop:
             raise _OtherLoop
         request = _Request(func, last, loop.create_future())
+        if self._task is not None and self._task.done() and self._has_ended():
+            # It ended by itself after the consumer had looked. Nothing is left to run in the task;
+            # the step only tells what has come of it.
+            await self._tell(request)
+            return request
         self._enqueue(request, self.own.begin(copy_context()))
         passed_over = False
         while not request.replied:
@@ -179,6 +184,13 @@ class TaskSteps:
         if passed_over and request.error is None:
             raise asyncio.CancelledError
         return request
+
+    async def _tell(self, request: _Request) -> None:
+        assert request.func is not None
+        try:
+            request.reply(await request.func(), None)
+        except (Exception, asyncio.CancelledError) as error:
+            request.reply(None, error)
 
     def _enqueue(self, request: _Request, context: Context | None) -> None:
         assert self._loop is not None
@@ -208,7 +220,7 @@ class TaskSteps:
 
     async def _serve(self) -> None:
         last = False
-        while not last and not self._has_ended():
+        while self._requests or not (last or self._has_ended()):
             if not self._requests:
                 await self._idle()
                 continue
