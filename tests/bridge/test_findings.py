@@ -60,7 +60,7 @@ def child():
     except PortalClosedError:
         say("refused")
     try:
-        portal.start_task_soon(native)
+        portal.start_task_soon(native).result(5)
     except PortalClosedError:
         say("refused")
     use_the_bridge()
