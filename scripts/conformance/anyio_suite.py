@@ -8,7 +8,7 @@ from pathlib import Path
 from running import Outcome, run_pytest
 from sources import environment, source
 
-__all__ = ["EXCEPTIONS", "EXPECTED_PASSES", "VERSION", "problems", "run_suite"]
+__all__ = ["EXCEPTIONS", "EXPECTED_PASSES", "VERSION", "function", "problems", "run_suite"]
 
 VERSION = "4.16.0"
 REQUIREMENTS = (
@@ -91,7 +91,8 @@ def run_suite(cache: Path, *, substitute: bool = True) -> Outcome:
     )
 
 
-def _function(name: str) -> str:
+def function(name: str) -> str:
+    """The name of a test without its module, class and parameters."""
     return re.sub(r"\[.*", "", name.rpartition("::")[2])
 
 
@@ -101,15 +102,13 @@ def problems(outcome: Outcome) -> list[str]:
     if outcome.hung:
         found.append("the run had to be killed")
     for name, kind in sorted(outcome.tests.items()):
-        function = _function(name)
-        if function in RACES:
+        test = function(name)
+        if test in RACES:
             continue
-        expected = (
-            "failed" if function in EXCEPTIONS else "skipped" if function in NOT_RUN else "passed"
-        )
+        expected = "failed" if test in EXCEPTIONS else "skipped" if test in NOT_RUN else "passed"
         if kind != expected:
             found.append(f"{name}: {kind}, expected: {expected}. {outcome.details[name][:200]}")
-    passed = len([name for name in outcome.named("passed") if _function(name) not in RACES])
+    passed = len([name for name in outcome.named("passed") if function(name) not in RACES])
     if passed != EXPECTED_PASSES:
         found.append(f"{passed} tests passed instead of {EXPECTED_PASSES}")
     if not any("anyio.to_thread" in line for line in outcome.replaced):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from running import LIBRARY, run
 from sources import source
 
-__all__ = ["MUTANTS", "Mutant", "Verdict", "judge"]
+__all__ = ["MUTANTS", "Mutant", "Verdict", "judge", "problems"]
 
 TESTS = LIBRARY.parent / "tests" / "integrations" / "asgiref"
 DROP_IN = "bridgekit/integrations/asgiref"
@@ -42,6 +42,7 @@ class Verdict:
     output: str
 
 
+WHOLE = "nothing"
 _SURVIVORS = "test_survivors.py"
 _MIXED = "test_mixed.py"
 MUTANTS = (
@@ -135,6 +136,17 @@ def judge(cache: Path, say: Callable[[str], None] = print) -> list[Verdict]:
     return verdicts
 
 
+def problems(verdicts: Sequence[Verdict]) -> list[str]:
+    """Everything that is not as it should be; empty if all is well."""
+    found = []
+    for verdict in verdicts:
+        if verdict.killed and verdict.mutant.name == WHOLE:
+            found.append(f"{verdict.mutant.side} as it is: {verdict.output[-2000:]}")
+        elif not verdict.killed and verdict.mutant.name != WHOLE:
+            found.append(f"{verdict.mutant.side} without {verdict.mutant.name}: nothing fails")
+    return found
+
+
 def _run(cache: Path, side: str, mutant: Mutant | None) -> Verdict:
     place = cache / "mutant"
     shutil.rmtree(place, ignore_errors=True)
@@ -161,7 +173,7 @@ def _run(cache: Path, side: str, mutant: Mutant | None) -> Verdict:
         env={"BRIDGEKIT_SYNC_MODULE": module, "PYTHONDONTWRITEBYTECODE": "1"},
         path=[place, *(() if side == "drop-in" else (LIBRARY,))],
     )
-    named = mutant or Mutant("nothing", side, "", "", "", tests)
+    named = mutant or Mutant(WHOLE, side, "", "", "", tests)
     # 1: tests failed; None: they had to be killed. Anything else is an error of this script.
     if done.returncode not in (0, 1, None):
         raise RuntimeError(f"{side} without {named.name}: {os.linesep}{done.output}")
