@@ -50,18 +50,17 @@ def _mutants(cache: Path) -> tuple[str, list[str]]:
 
 
 def _django(cache: Path) -> tuple[str, list[str]]:
-    results = []
-    for substitute in (False, True):
-        result = django_suite.run_suite(cache, substitute=substitute)
+    stock = django_suite.run_suite(cache, substitute=False)
+    ours = django_suite.run_suite(cache, substitute=True)
+    for name, result in (("asgiref", stock), ("drop-in", ours)):
         for line in result.replaced:
             print(f"   {line}")
         print(
-            f"   {'drop-in' if substitute else 'asgiref'}: {result.ran} ran, {result.passed} "
-            f"passed, {result.skipped} skipped, {len(result.failures)} failed"
+            f"   {name}: {result.ran} ran, {result.passed} passed, {result.skipped} skipped, "
+            f"{len(result.failures)} failed"
         )
-        results.append(result)
-    problems = django_suite.problems(*results)
-    return report.django_section(*results, problems), problems
+    problems = django_suite.problems(stock, ours)
+    return report.django_section(stock, ours, problems), problems
 
 
 SUITES: dict[str, Callable[[Path], tuple[str, list[str]]]] = {

@@ -125,10 +125,7 @@ def _read(report: Path, outcome: Outcome) -> None:
         kind, text = "passed", ""
         for child in case:
             if child.tag in ("failure", "error"):
-                kind, text = (
-                    "failed",
-                    (child.get("message") or "").splitlines()[0:1] and str(child.get("message")),
-                )
+                kind, text = "failed", child.get("message") or ""
             elif child.tag == "skipped":
                 kind = "xfailed" if child.get("type") == "pytest.xfail" else "skipped"
                 text = child.get("message") or ""
