@@ -1,4 +1,7 @@
-"""Random nesting of stacks, threads, SQLAlchemy's greenlets and awaits, against plain calls."""
+"""Random nesting of stacks, threads, SQLAlchemy's greenlets and awaits, against plain calls.
+
+Under asyncio, uvloop and trio.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import uvloop
+import anyio
+import anyio.lowlevel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.util import greenlet_spawn
@@ -108,7 +112,7 @@ class Bridged(Run):
         total = 0
         try:
             for _ in range(node.waits):
-                assert async_to_sync(self.task)() is self.host
+                assert async_to_sync(self.task)() == self.host
             for child in node.children:
                 if not child.is_async:
                     total += self.call(child)
@@ -125,7 +129,7 @@ class Bridged(Run):
         total = 0
         try:
             for _ in range(node.waits):
-                assert await self.task() is self.host
+                assert await self.task() == self.host
             for child in node.children:
                 if child.is_async:
                     total += await self.acall(child)
@@ -142,8 +146,8 @@ class Bridged(Run):
         return total + self.leave(node, tokens)
 
     async def task(self) -> object:
-        await asyncio.sleep(0)
-        return asyncio.current_task()
+        await anyio.lowlevel.checkpoint()
+        return anyio.get_current_task().id
 
 
 def outcome(call: Callable[[], Any], run: Run) -> tuple[Any, ...]:
@@ -161,7 +165,7 @@ def expected(tree: Node) -> tuple[Any, ...]:
 
 async def bridged(tree: Node) -> tuple[Any, ...]:
     run = Bridged()
-    run.host = asyncio.current_task()
+    run.host = anyio.get_current_task().id
     for variable in VARIABLES:
         variable.set(0)
     try:
@@ -172,14 +176,28 @@ async def bridged(tree: Node) -> tuple[Any, ...]:
 
 
 async def side_by_side(forest: list[Node]) -> list[tuple[Any, ...]]:
-    return await asyncio.gather(*(asyncio.create_task(bridged(tree)) for tree in forest))
+    found: dict[int, tuple[Any, ...]] = {}
+
+    async def one(number: int, tree: Node) -> None:
+        found[number] = await bridged(tree)
+
+    async with anyio.create_task_group() as group:
+        for number, tree in enumerate(forest):
+            group.start_soon(one, number, tree)
+    return [found[number] for number in range(len(forest))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(forest=st.lists(trees, min_size=1, max_size=3), uv=st.booleans())
-def test_any_nesting_is_a_plain_call(forest: list[Node], uv: bool) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop if uv else None) as runner:
-        found = runner.run(side_by_side(forest))
+BACKENDS: tuple[dict[str, Any], ...] = (
+    {"backend": "asyncio"},
+    {"backend": "asyncio", "backend_options": {"use_uvloop": True}},
+    {"backend": "trio"},
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(forest=st.lists(trees, min_size=1, max_size=3), backend=st.sampled_from(BACKENDS))
+def test_any_nesting_is_a_plain_call(forest: list[Node], backend: dict[str, Any]) -> None:
+    found = anyio.run(side_by_side, forest, **backend)
     assert found == [expected(tree) for tree in forest]
 
 
