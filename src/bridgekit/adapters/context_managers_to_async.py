@@ -101,7 +101,7 @@ class AsyncContextManagerAdapter(AbstractAsyncContextManager[T_co, bool | None])
         options = self._options
         if binding is not None:
             options = {**options, "affinity": "context", "binding": binding.thread}
-        steps = ThreadSteps(**options)
+        steps = ThreadSteps(type(self._source), **options)
         self._use = entered, steps, binding
         try:
             return await steps.run(entered.enter)
@@ -210,7 +210,9 @@ def async_context_manager(
     if affinity not in (None, "context", "main"):
         raise ValueError(f'affinity must be "context" or "main" here, not {affinity!r}')
     options: dict[str, Any] = {"affinity": affinity, "limiter": limiter, "executor": executor}
-    ThreadSteps(**options)  # options that contradict each other fail here, not at the first use
+    ThreadSteps(
+        None, **options
+    )  # options that contradict each other fail here, not at the first use
     if source is None:
         return functools.partial(_adapt, options=options)
     return _adapt(source, options=options)

@@ -87,8 +87,11 @@ class _Source(Generic[T, S, R]):
     def _collect(self, items: list[T], take: Callable[[], T], limit: int) -> None:
         append, size = items.append, self._size
         before = copy_context()
-        deadline = perf_counter() + size.budget
         try:
+            if limit == size.most == 1:
+                append(take())
+                return
+            deadline = perf_counter() + size.budget
             for _ in repeat(None, limit):
                 append(take())
                 if perf_counter() >= deadline:
@@ -393,8 +396,11 @@ def _adapt(source: Any, /, *, batch: int, budget: float, **options: Any) -> Any:
         return type(source)(_adapt(source.__func__, batch=batch, budget=budget, **options))
 
     def adapter(iterable: Any) -> AsyncIteratorAdapter[Any, Any, Any]:
-        steps = ThreadSteps(**options)
-        return AsyncIteratorAdapter(_Source(iterable, BatchSize(batch, budget), steps.own), steps)
+        size = BatchSize(batch, budget)
+        # The engine tells by this which steps take long: a batch does, a single item may not.
+        kind = getattr(iterable, "gi_code", type(iterable)), size.is_strict
+        steps = ThreadSteps(kind, **options)
+        return AsyncIteratorAdapter(_Source(iterable, size, steps.own), steps)
 
     if not isinstance(source, type) and isinstance(source, Iterable):
         return adapter(source)
@@ -406,7 +412,7 @@ def _adapt(source: Any, /, *, batch: int, budget: float, **options: Any) -> Any:
         raise TypeError(f"async_iterator: {type(source).__name__!r} object is not iterable")
     # Options that make no sense fail here, not at the first call.
     BatchSize(batch, budget)
-    ThreadSteps(**options)
+    ThreadSteps(None, **options)
     call: Callable[..., Iterable[Any]] = source
     makes_generator = inspect.isgeneratorfunction(source)
 

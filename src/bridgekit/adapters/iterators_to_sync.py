@@ -102,8 +102,11 @@ class _Source(Generic[T, S]):
     ) -> list[T]:
         append, size = items.append, self._size
         before = copy_context()
-        deadline = perf_counter() + size.budget
         try:
+            if limit == size.most == 1:
+                append(await take())
+                return items
+            deadline = perf_counter() + size.budget
             for _ in repeat(None, limit):
                 append(await take())
                 if perf_counter() >= deadline:

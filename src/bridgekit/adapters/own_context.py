@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextvars import Context, copy_context
 
-from bridgekit.engine.context import ContextMerge
+from bridgekit.engine.context import ContextMerge, same_variables
 
 __all__ = ["OwnContext"]
 
@@ -37,7 +37,7 @@ class OwnContext:
         """
         if self.context is None:
             self.context = seen.copy()
-        elif self._seen is not None:
+        elif self._seen is not None and not same_variables(self._seen, seen):
             self.context.run(self._inward.apply, self._seen, seen)
         self._seen = seen
         if self._rest is None:
@@ -61,7 +61,8 @@ class OwnContext:
         """In the consumer's context: make the changes of the last step visible there."""
         before, after = self._before, self._after
         if before is not None and after is not None:
-            self._outward.apply(before, after)
+            if not same_variables(before, after):
+                self._outward.apply(before, after)
             self._seen = copy_context()
             self._before, self._after = after, None
 

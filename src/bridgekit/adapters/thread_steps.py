@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
+from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import sync_to_async
 from bridgekit.adapters.own_context import OwnContext
 from bridgekit.engine.affinity import CURRENT_BINDING, Affinity, ThreadBinding
@@ -19,11 +20,16 @@ T = TypeVar("T")
 
 
 class _Step(Generic[T]):
-    """One step on its way through a thread."""
+    """One step on its way through a thread.
 
-    __slots__ = ("_func", "_own", "started")
+    Its ``__code__`` is what tells the engine one kind of call from another, to remember which
+    ones take long.
+    """
 
-    def __init__(self, func: Callable[[], T], own: OwnContext) -> None:
+    __slots__ = ("__code__", "_func", "_own", "started")
+
+    def __init__(self, func: Callable[[], T], own: OwnContext, kind: object) -> None:
+        self.__code__ = kind
         self._func: Callable[[], T] | None = func
         self._own = own
         self.started = False
@@ -47,6 +53,7 @@ def _run(step: _Step[T]) -> T:
 class ThreadSteps:
     """Runs functions on worker threads one after the other, as parts of one whole.
 
+    :param kind: the same for steps that take about as long, such as those of one function.
     :param affinity: as for ``to_thread.run_sync``.
     :param limiter: a token of it is taken for each step, not for the time between steps.
     :param executor: run the steps in this executor's threads; excludes an affinity.
@@ -55,6 +62,7 @@ class ThreadSteps:
 
     def __init__(
         self,
+        kind: object,
         *,
         affinity: Affinity | None = None,
         limiter: CapacityLimiter | None = None,
@@ -62,20 +70,34 @@ class ThreadSteps:
         binding: ThreadBinding | None = None,
     ) -> None:
         self.own = OwnContext()
+        self._kind = kind
         self._binding = binding
-        self._cross = sync_to_async(_run, affinity=affinity, limiter=limiter, executor=executor)
+        self._cross: Callable[[_Step[Any]], Coroutine[Any, Any, Any]]
+        if affinity is None and limiter is None and executor is None:
+            self._cross = to_thread.run_sync
+        else:
+            self._cross = sync_to_async(_run, affinity=affinity, limiter=limiter, executor=executor)
 
     async def run(self, func: Callable[[], T]) -> T:
         """Run ``func()`` and await it, with the promises of ``to_thread.run_sync``.
 
         Cancelled before a thread has taken it, the step does not run.
         """
-        return await self._run(_Step(func, self.own))
+        step = _Step(func, self.own, self._kind)
+        if self._binding is not None:
+            return await self._run(step)
+        try:
+            result: T = await self._cross(step)
+            return result
+        finally:
+            if step.started:
+                self.own.give_back()
 
     async def _run(self, step: _Step[T], *, give_back: bool = True) -> T:
         token = CURRENT_BINDING.set(self._binding) if self._binding is not None else None
         try:
-            return await self._cross(step)
+            result: T = await self._cross(step)
+            return result
         finally:
             if token is not None:
                 CURRENT_BINDING.reset(token)
@@ -87,7 +109,7 @@ class ThreadSteps:
 
         For cleaning up. A cancellation is raised after the step has run.
         """
-        step = _Step(func, self.own)
+        step = _Step(func, self.own, self._kind)
         try:
             return await self._run(step)
         except asyncio.CancelledError:
@@ -95,7 +117,7 @@ class ThreadSteps:
                 raise
         # It was withdrawn before a thread had taken it. A task of its own cannot be cancelled
         # together with this one, by cancel scopes that repeat themselves either.
-        again = self._run(_Step(func, self.own), give_back=False)
+        again = self._run(_Step(func, self.own, self._kind), give_back=False)
         try:
             await _completed(asyncio.get_running_loop().create_task(again))
         finally:
