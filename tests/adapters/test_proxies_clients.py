@@ -9,7 +9,7 @@ import smtplib
 import socketserver
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
@@ -187,7 +187,87 @@ def test_a_store() -> None:
         async with store.lock() as value:
             assert value == "held"
         assert store.events[:2] == ["scan closed"] * 2
-        assert store.events[2:5] == ["begin", "swallowed", "end"]
+        assert store.events[2:] == ["begin", "swallowed", "end", "same thread: True"]
+
+    asyncio.run(main())
+
+
+def test_a_lock_is_left_by_the_task_that_entered_it() -> None:
+    """``threading.RLock`` refuses to be released by another thread than the one that took it."""
+
+    async def main() -> None:
+        lock = async_proxy(threading.RLock())
+        inside: list[str] = []
+
+        async def use(name: str) -> None:
+            async with lock, lock:
+                inside.append(name)
+                await asyncio.sleep(0)
+                inside.append(name)
+
+        await asyncio.wait_for(asyncio.gather(use("a"), use("b")), 30)
+        assert inside in (list("aabb"), list("bbaa"))
+        with pytest.raises(RuntimeError, match="not been entered"):
+            await lock.__aexit__(None, None, None)
+
+    asyncio.run(main())
+
+
+def test_iterators_hand_over_one_item_at_a_time_when_strict() -> None:
+    class Counter:
+        made = 0
+
+        def count(self) -> Iterator[int]:
+            for n in range(5):
+                self.made += 1
+                yield n
+
+    async def main() -> None:
+        counter = async_proxy(Counter(), strict=True)
+        async for n in counter.count():
+            assert counter.made == n + 1
+        ahead = async_proxy(Counter())
+        assert [n async for n in ahead.count()] == list(range(5))
+
+    asyncio.run(main())
+
+
+def test_items_and_entered_values_become_proxies() -> None:
+    class Owner:
+        def parts(self) -> Iterator[Store]:
+            yield Store()
+
+        @contextmanager
+        def part(self) -> Iterator[Store]:
+            yield Store()
+
+    async def main() -> None:
+        owner = async_proxy(Owner(), wrap={Store})
+        async for part in owner.parts():
+            assert await part.set("a", "b")
+        async with owner.part() as part:
+            assert await part.set("a", "b")
+
+    asyncio.run(main())
+
+
+def test_a_generator_takes_values_and_exceptions() -> None:
+    class Talker:
+        def talk(self) -> Generator[str, str, None]:
+            heard = yield "ready"
+            while True:
+                try:
+                    heard = yield f"heard {heard}"
+                except KeyError:
+                    yield "caught"
+                    return
+
+    async def main() -> None:
+        talk = async_proxy(Talker(), strict=True).talk()
+        assert await anext(talk) == "ready"
+        assert await talk.asend("x") == "heard x"
+        assert await talk.athrow(KeyError()) == "caught"
+        assert await anext(talk, None) is None
 
     asyncio.run(main())
 

@@ -54,6 +54,7 @@ def async_proxy(
     context_managers: Iterable[str] = (),
     wrap: Iterable[type | str] = (),
     deep: bool = False,
+    strict: bool = False,
     affinity: Affinity | None = None,
     limiter: CapacityLimiter | None = None,
     executor: Executor | None = None,
@@ -83,6 +84,7 @@ def async_proxy(
         context_managers=context_managers,
         wrap=wrap,
         deep=deep,
+        strict=strict,
         affinity=affinity,
         limiter=limiter,
         executor=executor,
@@ -103,6 +105,7 @@ def sync_proxy(
     context_managers: Iterable[str] = (),
     wrap: Iterable[type | str] = (),
     deep: bool = False,
+    strict: bool = False,
     portal: BlockingPortal | None = None,
     name: str | None = None,
 ) -> Any:
@@ -131,6 +134,7 @@ def sync_proxy(
         context_managers=context_managers,
         wrap=wrap,
         deep=deep,
+        strict=strict,
         portal=portal,
     )
     return _proxy(SyncFamily, target, given, name)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.calls import sync_to_async
+from bridgekit.adapters.context_managers_to_async import async_context_manager
+from bridgekit.adapters.iterators_to_async import async_iterator
 from bridgekit.adapters.proxies_classes import Family, Proxy, ProxyClass
+from bridgekit.adapters.proxies_iteration import AsyncItems, AsyncManager, running_task
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of
 from bridgekit.engine.limiter import CapacityLimiter
 
@@ -20,6 +24,14 @@ _END: Any = object()
 
 def _apply(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return call(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """How calls cross, and the limiter that orders them."""
+
+    limiter: CapacityLimiter | None
+    call: Callable[..., Coroutine[Any, Any, Any]]
 
 
 class AsyncProxy(Proxy):
@@ -36,30 +48,34 @@ class AsyncFamily(Family):
 
     def __init__(self, rules: ProxyRules) -> None:
         super().__init__(rules)
-        self._shared = self._caller(rules.limiter)
+        self._shared = self._turn(rules.limiter)
 
-    def _caller(self, limiter: CapacityLimiter | None) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def _turn(self, limiter: CapacityLimiter | None) -> _Turn:
         rules = self.rules
-        return sync_to_async(
+        call = sync_to_async(
             _apply,
             affinity=rules.affinity,
             limiter=limiter,
             executor=rules.executor,
             abandon_on_cancel=rules.abandon_on_cancel,
         )
+        return _Turn(limiter, call)
 
-    def _caller_of(self, proxy: Proxy | None) -> Callable[..., Coroutine[Any, Any, Any]]:
+    def _turn_of(self, proxy: Proxy | None) -> _Turn:
         if not self.rules.serialized or proxy is None:
             return self._shared
-        state: Any = proxy._bridgekit_state
-        if state is None:
-            state = self._caller(CapacityLimiter(1))
-            object.__setattr__(proxy, "_bridgekit_state", state)
-        return state  # type: ignore[no-any-return]
+        turn: _Turn | None = proxy._bridgekit_state
+        if turn is None:
+            turn = self._turn(CapacityLimiter(1))
+            object.__setattr__(proxy, "_bridgekit_state", turn)
+        return turn
+
+    def _limiter_of(self, proxy: Proxy | None) -> CapacityLimiter | None:
+        return self._turn_of(proxy).limiter
 
     def relate(self, proxy: Proxy, parent: Proxy) -> None:
         if self.rules.serialized:
-            self._caller_of(parent)
+            self._turn_of(parent)
             super().relate(proxy, parent)
 
     async def call(
@@ -80,7 +96,7 @@ class AsyncFamily(Family):
         kwargs: dict[str, Any],
     ) -> Coroutine[Any, Any, Any]:
         """Call on a worker thread by the rules, and nothing else."""
-        return self._caller_of(proxy)(call, args, kwargs)
+        return self._turn_of(proxy).call(call, args, kwargs)
 
     def function(
         self, kind: MemberKind, member: Any, resolve: Callable[[Proxy | None], Callable[..., Any]]
@@ -104,12 +120,38 @@ class AsyncFamily(Family):
             args, kwargs = family.release_all(args, kwargs)
             bound = resolve(proxy)
             if kind is MemberKind.ITERATOR:
-                return Items(family, proxy, functools.partial(bound, *args, **kwargs))
+                return family.iterate(proxy, functools.partial(bound, *args, **kwargs))
             if kind is MemberKind.CONTEXT_MANAGER:
-                return Manager(family, proxy, functools.partial(bound, *args, **kwargs))
+                return family.manage(proxy, functools.partial(bound, *args, **kwargs))
             return family.adopt(bound(*args, **kwargs), proxy)
 
         return straight
+
+    def iterate(self, proxy: Proxy | None, source: Any) -> AsyncItems:
+        """The items of an iterable, or of what a function returns."""
+        rules = self.rules
+        made: Any = async_iterator(
+            source,
+            strict=rules.strict,
+            affinity=rules.affinity,
+            limiter=self._limiter_of(proxy),
+            executor=rules.executor,
+        )
+        items: Any = made() if callable(made) else made
+        return AsyncItems(items, lambda item: self.adopt(item, proxy))
+
+    def manage(self, proxy: Proxy | None, source: Any) -> AsyncManager:
+        """One use of a context manager, or of what a function returns."""
+        rules = self.rules
+        made: Any = async_context_manager(
+            source,
+            # Any thread will do elsewhere; here it has to be one, which is the default's promise.
+            affinity=None if rules.affinity == "chain" else rules.affinity,
+            limiter=self._limiter_of(proxy),
+            executor=rules.executor,
+        )
+        use: Any = made() if callable(made) else made
+        return AsyncManager(use, lambda value: self.adopt(value, proxy))
 
     def read(self, proxy: Proxy, name: str) -> Any:
         return self.call(proxy, getattr, proxy._bridgekit_target, name)
@@ -181,11 +223,15 @@ async def _next_item(self: Proxy) -> Any:
 
 
 def _items(self: Proxy) -> Any:
-    return Items(_family(self), self, functools.partial(iter, self._bridgekit_target))
+    return _family(self).iterate(self, self._bridgekit_target)
 
 
 async def _enter(self: Proxy) -> Any:
-    return await _family(self).call(self, self._bridgekit_target.__enter__)
+    family = _family(self)
+    use = family.manage(self, self._bridgekit_target)
+    value = await use.__aenter__()
+    family.entered(self).push(running_task(), use)
+    return value
 
 
 async def _exit(
@@ -194,59 +240,5 @@ async def _exit(
     exc: BaseException | None,
     tb: TracebackType | None,
 ) -> Any:
-    return await _family(self).call(self, self._bridgekit_target.__exit__, exc_type, exc, tb)
-
-
-class Items:
-    """Asynchronous iteration over what a synchronous call returns; the call is the first step."""
-
-    def __init__(self, family: AsyncFamily, proxy: Proxy | None, make: Callable[[], Any]) -> None:
-        self._family = family
-        self._proxy = proxy
-        self._make = make
-        self._iterator: Any = None
-
-    def __aiter__(self) -> Items:
-        return self
-
-    def _step(self) -> Any:
-        if self._iterator is None:
-            self._iterator = iter(self._make())
-        return next(self._iterator, _END)
-
-    async def __anext__(self) -> Any:
-        item = await self._family.call(self._proxy, self._step)
-        if item is _END:
-            raise StopAsyncIteration
-        return item
-
-    async def aclose(self) -> None:
-        """Close the iterator, if it can be closed; it then has no more items."""
-        iterator, self._iterator = self._iterator, iter(())
-        if hasattr(iterator, "close"):
-            await self._family.call(self._proxy, iterator.close)
-
-
-class Manager:
-    """Asynchronous entering of what a synchronous call returns; the call is part of it."""
-
-    def __init__(self, family: AsyncFamily, proxy: Proxy | None, make: Callable[[], Any]) -> None:
-        self._family = family
-        self._proxy = proxy
-        self._make = make
-        self._manager: Any = None
-
-    def _enter(self) -> Any:
-        self._manager = self._make()
-        return self._manager.__enter__()
-
-    async def __aenter__(self) -> Any:
-        return await self._family.call(self._proxy, self._enter)
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> Any:
-        return await self._family.call(self._proxy, self._manager.__exit__, exc_type, exc, tb)
+    use = _family(self).entered(self).pop(running_task())
+    return await use.__aexit__(exc_type, exc, tb)

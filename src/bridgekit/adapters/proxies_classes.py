@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
+from bridgekit.adapters.proxies_iteration import Entered
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of, static_member
 from bridgekit.engine import process
 
@@ -95,6 +96,15 @@ class Family:
         """A new target, for ``ProxyClass(...)``."""
         raise NotImplementedError
 
+    def entered(self, proxy: Proxy) -> Entered:
+        """The uses of the proxy's target as a context manager."""
+        with _lock:
+            uses: Entered | None = proxy._bridgekit_entered
+            if uses is None:
+                uses = Entered()
+                object.__setattr__(proxy, "_bridgekit_entered", uses)
+            return uses
+
     # Classes and identities.
 
     def class_for(self, origin: type, name: str | None = None, module: str | None = None) -> Any:
@@ -137,9 +147,10 @@ class Family:
             known = reference() if reference is not None else None
             if known is not None:
                 return known
-            made = object.__new__(cls or self.class_for(type(target)))
+            made: Proxy = object.__new__(cast(Any, cls or self.class_for(type(target))))
             object.__setattr__(made, "_bridgekit_target", target)
             object.__setattr__(made, "_bridgekit_state", None)
+            object.__setattr__(made, "_bridgekit_entered", None)
             proxies = self._proxies
 
             def forget(dead: weakref.ref[Proxy]) -> None:
@@ -274,15 +285,18 @@ class ProxyClass(type):
 class Proxy(metaclass=ProxyClass):
     """What all proxies have in common. Everything else is their target's."""
 
-    __slots__ = ("__weakref__", "_bridgekit_state", "_bridgekit_target")
+    __slots__ = ("__weakref__", "_bridgekit_entered", "_bridgekit_state", "_bridgekit_target")
 
     _bridgekit_origin: ClassVar[type]
     _bridgekit_family: ClassVar[Family]
     _bridgekit_target: Any
     _bridgekit_state: Any
+    """What a proxy shares with those that it returns."""
+    _bridgekit_entered: Any
+    """The uses of the target as a context manager that have not ended."""
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         # isinstance asks this after the real type, so a proxy passes for its target.
         return type(self._bridgekit_target)
 

@@ -64,6 +64,8 @@ class ProxyRules:
         enumerations. The target's own class always is among them.
     :param deep: look for such results in the lists, tuples and dictionaries that calls return, and
         for proxies in those that they are given, one level down.
+    :param strict: iterators hand over one item at a time, so that the target's other methods may be
+        called in the loop; by default up to a batch is fetched ahead.
     :param affinity, limiter, executor, abandon_on_cancel: of async proxies, as for
         ``sync_to_async``.
     :param serialized: of async proxies: calls on one target and on what it returned never overlap.
@@ -77,6 +79,7 @@ class ProxyRules:
     context_managers: frozenset[str] = frozenset()
     wrap: frozenset[type | str] = frozenset()
     deep: bool = False
+    strict: bool = False
     affinity: Affinity | None = None
     limiter: CapacityLimiter | None = None
     executor: Executor | None = None

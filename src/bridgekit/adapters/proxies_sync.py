@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
+from bridgekit.adapters.context_managers_to_sync import sync_context_manager
+from bridgekit.adapters.iterators_to_sync import sync_iterator
 from bridgekit.adapters.proxies_classes import Family, Proxy, ProxyClass
+from bridgekit.adapters.proxies_iteration import (
+    SyncItems,
+    SyncManager,
+    next_of,
+    portal_items,
+)
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of
 
 __all__ = ["SyncFamily", "SyncProxy"]
@@ -23,13 +32,6 @@ async def _await_call(
     if inspect.isawaitable(result):
         result = await result
     return result
-
-
-async def _next_of(iterator: Any) -> tuple[bool, Any]:
-    try:
-        return True, await iterator.__anext__()
-    except StopAsyncIteration:
-        return False, None
 
 
 class SyncProxy(Proxy):
@@ -73,14 +75,36 @@ class SyncFamily(Family):
             args, kwargs = family.release_all(args, kwargs)
             bound = resolve(proxy)
             if kind is MemberKind.ITERATOR:
-                return Items(family, proxy, functools.partial(bound, *args, **kwargs))
+                return family.iterate(proxy, functools.partial(bound, *args, **kwargs))
             if kind is MemberKind.CONTEXT_MANAGER:
-                return Manager(family, proxy, functools.partial(bound, *args, **kwargs))
+                return family.manage(proxy, functools.partial(bound, *args, **kwargs))
             if kind in (MemberKind.CALL, MemberKind.AWAITED):
                 return family.adopt(family.call_raw(bound, args, kwargs), proxy)
             return family.adopt(bound(*args, **kwargs), proxy)
 
         return method
+
+    def iterate(self, proxy: Proxy | None, source: Any) -> SyncItems:
+        """The items of an asynchronous iterable, or of what a function returns."""
+        if self.rules.portal is not None:
+            make = source if isinstance(source, functools.partial) else lambda: source
+            items: Any = portal_items(self.rules.portal, make)
+        else:
+            made: Any = sync_iterator(source, strict=self.rules.strict)
+            items = made() if callable(made) else made
+        return SyncItems(items, lambda item: self.adopt(item, proxy))
+
+    def manage(self, proxy: Proxy | None, source: Any) -> SyncManager:
+        """One use of an asynchronous context manager, or of what a function returns."""
+        if self.rules.portal is not None:
+            manager = source
+            if isinstance(source, functools.partial):  # a method's call, not the target itself
+                manager = self.call_raw(source, (), {})
+            use: Any = self.rules.portal.wrap_async_context_manager(manager)
+        else:
+            made: Any = sync_context_manager(source)
+            use = made() if callable(made) else made
+        return SyncManager(use, lambda value: self.adopt(value, proxy))
 
     def read(self, proxy: Proxy, name: str) -> Any:
         return self.call(proxy, getattr, proxy._bridgekit_target, name)
@@ -126,18 +150,22 @@ def _itself(self: Proxy) -> Any:
 
 def _next_item(self: Proxy) -> Any:
     family = _family(self)
-    found, item = family.call_raw(_next_of, (self._bridgekit_target,), {})
+    found, item = family.call_raw(next_of, (self._bridgekit_target,), {})
     if not found:
         raise StopIteration
     return family.adopt(item, self)
 
 
 def _items(self: Proxy) -> Any:
-    return Items(_family(self), self, self._bridgekit_target.__aiter__)
+    return _family(self).iterate(self, self._bridgekit_target)
 
 
 def _enter(self: Proxy) -> Any:
-    return _family(self).call(self, self._bridgekit_target.__aenter__)
+    family = _family(self)
+    use = family.manage(self, self._bridgekit_target)
+    value = use.__enter__()
+    family.entered(self).push(threading.get_ident(), use)
+    return value
 
 
 def _exit(
@@ -146,70 +174,5 @@ def _exit(
     exc: BaseException | None,
     tb: TracebackType | None,
 ) -> Any:
-    return _family(self).call(self, self._bridgekit_target.__aexit__, exc_type, exc, tb)
-
-
-class Items:
-    """Synchronous iteration over what an asynchronous object's method returns."""
-
-    def __init__(self, family: SyncFamily, proxy: Proxy | None, make: Callable[[], Any]) -> None:
-        self._family = family
-        self._proxy = proxy
-        self._make = make
-        self._iterator: Any = None
-
-    def __iter__(self) -> Items:
-        return self
-
-    async def _step(self) -> tuple[bool, Any]:
-        if self._iterator is None:
-            made = self._make()
-            if inspect.isawaitable(made):
-                made = await made
-            self._iterator = aiter(made)
-        return await _next_of(self._iterator)
-
-    def __next__(self) -> Any:
-        found, item = self._family.call_raw(self._step, (), {})
-        if not found:
-            raise StopIteration
-        return self._family.adopt(item, self._proxy)
-
-    def close(self) -> None:
-        """Close the iterator, if it can be closed."""
-        iterator, self._iterator = self._iterator, _Nothing()
-        if hasattr(iterator, "aclose"):
-            self._family.call_raw(iterator.aclose, (), {})
-
-
-class _Nothing:
-    def __aiter__(self) -> _Nothing:
-        return self
-
-    async def __anext__(self) -> Any:
-        raise StopAsyncIteration
-
-
-class Manager:
-    """Synchronous entering of what an asynchronous object's method returns."""
-
-    def __init__(self, family: SyncFamily, proxy: Proxy | None, make: Callable[[], Any]) -> None:
-        self._family = family
-        self._proxy = proxy
-        self._make = make
-        self._manager: Any = None
-
-    async def _enter(self) -> Any:
-        self._manager = self._make()
-        return await self._manager.__aenter__()
-
-    def __enter__(self) -> Any:
-        return self._family.adopt(self._family.call_raw(self._enter, (), {}), self._proxy)
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> Any:
-        return self._family.call_raw(self._manager.__aexit__, (exc_type, exc, tb), {})
+    use = _family(self).entered(self).pop(threading.get_ident())
+    return use.__exit__(exc_type, exc, tb)

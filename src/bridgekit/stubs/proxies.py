@@ -101,7 +101,7 @@ class _FunctionWriter:
     def __init__(self, signatures: Signatures, colour: Colour) -> None:
         self.signatures = signatures
         self.translator = signatures.translator
-        self.colour = colour
+        self.colour: Colour = colour
 
     def reference(self, module: str, name: str, *arguments: ast.expr) -> ast.expr:
         base = self.translator.reference(Qualified(module, name))
