@@ -56,7 +56,7 @@ test-interpreters: $(STAMP)
 
 # pyright runs on node, which pip does not bring; so it is not part of `make test`.
 pyright: $(STAMP)
-	$(VENV)/bin/python -m pyright
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python
 
 pins: $(STAMP)
 	$(VENV)/bin/python scripts/pin.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 _EXTRA = {"typer", "rich", "libcst", "jinja2", "tomlkit"}
 
@@ -19,7 +20,7 @@ def main() -> None:
         _explain(error)
 
 
-def _explain(error: ModuleNotFoundError) -> None:
+def _explain(error: ModuleNotFoundError) -> NoReturn:
     missing = (error.name or "").partition(".")[0]
     if missing not in _EXTRA:
         raise error

@@ -59,7 +59,7 @@ class RequestContext(quart.ctx.RequestContext):
             self.let_go_of_thread()
             raise
 
-    async def pop(self, *exc: Any) -> None:
+    async def pop(self, *exc: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         outermost = len(self._cv_tokens) == 1
         with self.on_its_thread():
             await super().pop(*exc)

@@ -6,6 +6,9 @@ closes them, no timeout but those given (connect, read between two bytes), heade
 64 KiB like `http.client`.
 """
 
+# Nothing here is used unless AVAILABLE says that the imports have succeeded.
+# pyright: reportPossiblyUnboundVariable=false
+
 from __future__ import annotations
 
 import asyncio

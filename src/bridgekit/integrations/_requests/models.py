@@ -282,7 +282,9 @@ class PreparedRequestBase(_Hooks):
             from_url = get_auth_from_url(self.url or "")
             auth = from_url if any(from_url) else None
         if auth:
-            handler = HTTPBasicAuth(*auth) if isinstance(auth, tuple) and len(auth) == 2 else auth
+            handler: Any = (
+                HTTPBasicAuth(*auth) if isinstance(auth, tuple) and len(auth) == 2 else auth
+            )
             result = handler(self)
             self.__dict__.update(result.__dict__)
             self.prepare_content_length(self.body)

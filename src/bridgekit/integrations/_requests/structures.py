@@ -118,5 +118,5 @@ class LookupDict(dict[str, Any]):
     def get(self, key: str, default: None = None, /) -> Any | None: ...
     @overload
     def get(self, key: str, default: _T, /) -> Any | _T: ...
-    def get(self, key: str, default: Any = None, /) -> Any:
+    def get(self, key: str, default: Any = None, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.__dict__.get(key, default)

@@ -1,5 +1,8 @@
 """The exceptions of requests, each also one of httpx2's where a counterpart exists."""
 
+# httpx's `request` is a property; here it is a plain attribute, as requests has it.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from json import JSONDecodeError as _PlainJSONDecodeError

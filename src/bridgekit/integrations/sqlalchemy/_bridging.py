@@ -122,7 +122,7 @@ def drive(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
                 # Refused before it was started, when the task behind this thread is cancelled.
                 result.close()
             # Into the function, which has its own handling of a failed await.
-            result = child.throw(*sys.exc_info())
+            result = child.throw(*sys.exc_info())  # pyright: ignore[reportCallIssue, reportArgumentType]
         else:
             result = child.switch(value)
     return cast(T, result)

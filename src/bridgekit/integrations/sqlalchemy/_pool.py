@@ -373,7 +373,7 @@ def _adopt(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
     if hasattr(dbapi_connection, "_execute_mutex"):
         # The adapter's own is an asyncio lock, and binds to the first loop that waits for it; the
         # connection of a memory database serves every loop.
-        dbapi_connection._execute_mutex = SharedLock()
+        cast(Any, dbapi_connection)._execute_mutex = SharedLock()
     two_coloured(dbapi_connection)
     record.info[LOOP] = await_only(_running_loop())
 
