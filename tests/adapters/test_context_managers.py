@@ -14,6 +14,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+import trio.lowlevel
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -643,6 +645,35 @@ def test_a_pool_of_one_thread_is_enough(run: Callable[..., Any]) -> None:
         run(_in_thread(use))
     finally:
         to_thread.set_max_workers(before)
+
+
+def test_under_trio() -> None:
+    manager = Manager()
+    log: list[str] = []
+
+    @sync_context_manager
+    @asynccontextmanager
+    async def asynchronous() -> AsyncIterator[int]:
+        await trio.lowlevel.checkpoint()
+        yield 7
+        await trio.lowlevel.checkpoint()
+        log.append("left")
+
+    def use() -> int:
+        with asynchronous() as value:
+            return value
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async with async_context_manager(manager):
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+        assert scope.cancelled_caught
+        assert await to_thread.run_sync(use) == 7
+
+    trio.run(main)
+    manager.check()
+    assert log == ["left"]
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import sqlite3
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from typing import Any
 
 import anyio.lowlevel
 import pytest
+import trio
+import trio.lowlevel
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -638,6 +641,30 @@ def test_coroutines_wanted_by_the_generator_run_in_the_consumer_s_task(
         run(main())
     finally:
         to_thread.set_max_workers(before)
+
+
+def test_under_trio(strict: bool) -> None:
+    source = Recorder(3000)
+    abandoned = Recorder()
+
+    async def main() -> None:
+        assert [item async for item in async_iterator(source(), strict=strict)] == [*range(3000)]
+        assert source.was_closed_on_another_thread
+        cancelled = Recorder()
+        with trio.CancelScope() as scope:
+            async with async_iterator(cancelled(), strict=strict) as items:
+                async for _ in items:
+                    scope.cancel()
+                    await trio.lowlevel.checkpoint()
+        assert scope.cancelled_caught
+        assert cancelled.was_closed_on_another_thread
+        async for _ in async_iterator(abandoned(), strict=strict):
+            break
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # trio's, for the abandoned one
+        trio.run(main)
+    assert abandoned.was_closed_on_another_thread
 
 
 # -- nothing is left -------------------------------------------------------------------------------

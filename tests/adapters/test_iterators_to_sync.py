@@ -17,6 +17,8 @@ from typing import Any
 import anyio
 import asgiref.sync
 import pytest
+import trio
+import trio.lowlevel
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -606,6 +608,18 @@ def test_a_pool_of_one_thread_is_enough(run: Callable[..., Any], strict: bool) -
         run(main())
     finally:
         to_thread.set_max_workers(before)
+
+
+def test_under_trio(strict: bool) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(100):
+            await trio.lowlevel.checkpoint()
+            yield number
+
+    def consume() -> list[int]:
+        return list(sync_iterator(numbers(), strict=strict))
+
+    assert trio.run(to_thread.run_sync, consume) == list(range(100))
 
 
 # -- nothing is left -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from bridgekit.adapters.loop_thread import Suspend, refuse_on_loop_thread
 from bridgekit.adapters.loop_to_loop import await_on_loop
 from bridgekit.adapters.own_context import OwnContext
 from bridgekit.engine import process
+from bridgekit.engine.hosts import runs_trio
 from bridgekit.engine.portal import call_on_loop
 from bridgekit.engine.work import current_work
 from bridgekit.errors import PortalClosedError
@@ -60,7 +61,8 @@ class TaskSteps:
 
     The task is started with the first step, on the loop that ``async_to_sync`` would use on the
     calling thread. Whoever uses it sees to its end: by a last step, or ``has_ended``. Steps may be
-    asked for on any thread that runs no loop, one at a time.
+    asked for on any thread that runs no loop, one at a time. Where trio awaits the worker thread,
+    there is no such task: the one that awaits the thread runs the steps.
 
     :param what: names the bridge in error messages.
     :param target: the function or object that is bridged, also for error messages.
@@ -152,6 +154,11 @@ class TaskSteps:
 
     async def _ask(self, func: StepFunction, last: bool) -> _Request:
         """In the task that stands for the waiting thread: have the step run, await its outcome."""
+        if runs_trio():
+            # Trio has no tasks outside a nursery: this one, which awaits the thread, runs the step.
+            request = _Request(func, last)
+            await self._tell(request)
+            return request
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop

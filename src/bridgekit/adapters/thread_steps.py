@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import sync_to_async
 from bridgekit.adapters.own_context import OwnContext
 from bridgekit.engine.affinity import CURRENT_BINDING, Affinity, ThreadBinding
+from bridgekit.engine.hosts import runs_trio
 from bridgekit.engine.limiter import CapacityLimiter
 
 __all__ = ["ThreadSteps"]
@@ -109,6 +111,10 @@ class ThreadSteps:
 
         For cleaning up. A cancellation is raised after the step has run.
         """
+        if runs_trio():
+            # Cancellation repeats itself there until its scope is left.
+            with sys.modules["trio"].CancelScope(shield=True):
+                return await self.run(func)
         step = _Step(func, self.own, self._kind)
         try:
             return await self._run(step)
