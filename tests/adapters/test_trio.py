@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import gc
 import math
@@ -22,6 +23,7 @@ import trio
 import trio.testing
 
 from bridgekit import (
+    BlockingPortal,
     CapacityLimiter,
     LoopThreadError,
     ThreadSensitiveContext,
@@ -438,6 +440,31 @@ def test_trio_is_not_imported_unless_it_runs() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_portal_to_trio_is_refused_by_name() -> None:
+    async def main() -> None:
+        portal = BlockingPortal()
+        with pytest.raises(RuntimeError, match="under trio use anyio"):
+            await portal.__aenter__()
+
+    trio.run(main)
+
+
+def test_a_thread_of_the_programs_own_uses_the_process_portal() -> None:
+    """A thread that no trio task awaits has nothing to do with trio, though trio runs."""
+    found: list[str] = []
+
+    async def library() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    async def main() -> None:
+        thread = threading.Thread(target=lambda: found.append(async_to_sync(library)()))
+        thread.start()
+        await to_thread.run_sync(thread.join)
+
+    trio.run(main)
+    assert found == ["asyncio.unix_events"]
 
 
 def test_every_call_is_a_checkpoint() -> None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
-from bridgekit.engine.hosts import AsyncioHost, current_asyncio_host
+from bridgekit.engine.hosts import AsyncioHost, current_asyncio_host, runs_trio
 from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
@@ -40,6 +40,10 @@ class BlockingPortal:
     async def __aenter__(self) -> BlockingPortal:
         if self._loop is not None:
             raise RuntimeError("this portal is bound to an event loop already")
+        if runs_trio() and asyncio._get_running_loop() is None:
+            raise RuntimeError(
+                "a BlockingPortal serves an asyncio loop; under trio use anyio.from_thread's"
+            )
         self._loop = asyncio.get_running_loop()
         self._host = current_asyncio_host()
         self._accepting = True
