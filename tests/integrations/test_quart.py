@@ -364,3 +364,23 @@ async def test_sync_background_tasks_run_side_by_side(app: Quart) -> None:
         await asyncio.gather(*app.background_tasks)
     assert len(set(threads)) == 2
     assert sorted(closed) == sorted(threads)
+
+
+@pytest.mark.asyncio
+async def test_a_session_is_signed_with_the_key_of_the_moment(app: Quart) -> None:
+    @app.get("/set")
+    async def put() -> str:
+        quart.session["who"] = "ada"
+        return "set"
+
+    @app.get("/get")
+    async def get() -> str:
+        return str(quart.session.get("who"))
+
+    client = app.test_client()
+    await client.get("/set")
+    assert await (await client.get("/get")).get_data(as_text=True) == "ada"
+    app.secret_key = "another"
+    assert await (await client.get("/get")).get_data(as_text=True) == "None"
+    app.config["SECRET_KEY_FALLBACKS"] = ["test"]
+    assert await (await client.get("/get")).get_data(as_text=True) == "ada"

@@ -14,6 +14,7 @@ synchronous facades over asynchronous functions work in them; ``async def`` comm
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -21,10 +22,11 @@ from typing import Any, cast
 
 import click
 import quart
-from quart.asgi import ASGIHTTPConnection
+from quart.asgi import ASGIHTTPConnection, _handle_exception
 from quart.cli import AppGroup, ScriptInfo
 from quart.ctx import AppContext, RequestContext
 from quart.globals import _cv_app
+from quart.sessions import SecureCookieSessionInterface
 from quart.signals import appcontext_tearing_down
 from quart.testing import QuartCliRunner
 from quart.utils import encode_headers
@@ -38,6 +40,7 @@ from bridgekit.engine.resources import close_loop_resources
 from bridgekit.engine.serving import start_serving, stop_serving
 from bridgekit.integrations import quart_contexts as contexts
 from bridgekit.integrations.quart_client import Client
+from bridgekit.integrations.quart_collecting import collecting_seldom
 from bridgekit.integrations.quart_streaming import (
     StreamedBody,
     close_bodies,
@@ -77,7 +80,37 @@ class _NoBody(ResponseBody):
             yield piece
 
 
+class _SessionInterface(SecureCookieSessionInterface):
+    """Quart's own; it makes the signer once for each set of keys, not for each request."""
+
+    def __init__(self) -> None:
+        self._signers: dict[Any, Any] = {}
+
+    def get_signing_serializer(self, app: quart.Quart) -> Any:
+        fallbacks = app.config["SECRET_KEY_FALLBACKS"]
+        keys = (app.secret_key, tuple(fallbacks) if fallbacks else None)
+        signer = self._signers.get(keys)
+        if signer is None:
+            # Those of keys that were changed are not kept.
+            self._signers = {keys: super().get_signing_serializer(app)}
+            signer = self._signers[keys]
+        return signer
+
+
 class _Connection(ASGIHTTPConnection):
+    async def handle_request(self, request: Request, send: Any) -> None:
+        """As Quart's, but sending takes no task of its own before Python 3.12."""
+        try:
+            response = await self.app.handle_request(request)
+        except Exception as error:
+            response = await _handle_exception(self.app, error)
+        timeout: Any = self.app.config["RESPONSE_TIMEOUT"]
+        if isinstance(response, quart.Response) and response.timeout != Ellipsis:
+            timeout = response.timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._send_response(send, response)
+
     async def _send_response(self, send: Any, response: Any) -> None:
         """As Quart's; for HEAD no body is made (a generator may be endless), as in Flask."""
         if self.scope["method"] == "HEAD":
@@ -119,6 +152,7 @@ class Quart(quart.Quart):
     asgi_http_class = _Connection
     test_cli_runner_class = _CliRunner
     test_client_class = cast(Any, Client)
+    session_interface = _SessionInterface()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -148,7 +182,8 @@ class Quart(quart.Quart):
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         """One thread for the synchronous code of a request, its streamed body included."""
         if scope["type"] == "lifespan":
-            await super().asgi_app(scope, receive, send)
+            with contextlib.ExitStack() as serving:
+                await super().asgi_app(scope, receive, self._when_started(serving, send))
             return
         async with ThreadSensitiveContext():
             keep_open(scope)
@@ -156,6 +191,18 @@ class Quart(quart.Quart):
                 await super().asgi_app(scope, receive, send)
             finally:
                 await close_bodies(scope)
+
+    def _when_started(self, serving: contextlib.ExitStack, send: Any) -> Any:
+        """Collect garbage seldom from the end of the start-up, until ``serving`` ends."""
+
+        async def forward(message: Any) -> None:
+            if message["type"] == "lifespan.startup.complete" and self.config.get(
+                "BRIDGEKIT_COLLECT_SELDOM", True
+            ):
+                serving.enter_context(collecting_seldom())
+            await send(message)
+
+        return forward
 
     async def make_response(self, result: Any) -> Any:
         """As Quart's; a view may return what `stream_with_context` gave it."""
