@@ -49,6 +49,8 @@ class _Deferred:
 
 
 def _split_timeout(timeout: Any) -> tuple[float | None, float | None]:
+    if type(timeout) is float and timeout > 0:
+        return timeout, timeout
     if timeout is None or isinstance(timeout, (int, float)):
         connect = read = timeout
     elif isinstance(timeout, tuple):

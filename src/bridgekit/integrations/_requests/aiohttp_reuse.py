@@ -7,6 +7,7 @@ the pool, the parser and the read timeout stay aiohttp's.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from .urls import DEFAULT_PORTS, Location
@@ -16,6 +17,7 @@ from .wire import Outgoing
 _LARGE = 1 << 16
 _METHODS = frozenset(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 _WITH_LENGTH = frozenset(["POST", "PUT", "PATCH"])
+_UNFIT = frozenset("\r\n\0")
 _OTHERWISE = frozenset(["transfer-encoding", "connection", "upgrade", "te", "trailer"])
 
 
@@ -62,20 +64,28 @@ def message_bytes(outgoing: Outgoing) -> bytes | None:
         and not any(name.lower() == "content-length" for name, _ in outgoing.lines)
     ):
         return None  # aiohttp adds one
-    lines = [f"{outgoing.method} {outgoing.location.target} HTTP/1.1"]
-    for name, value in outgoing.lines:
-        lowered = name.lower()
-        if lowered in _OTHERWISE and not (lowered == "connection" and value == "keep-alive"):
-            return None
-        lines.append(f"{name}: {value}")
-    head = "\r\n".join(lines)
-    if not head.isascii() or "\0" in head:
+    pieces = [_plain(f"{outgoing.method} {outgoing.location.target} HTTP/1.1")]
+    pieces += map(_line, outgoing.lines)
+    if None in pieces:
         return None
-    breaks = len(lines) - 1
-    if head.count("\n") != breaks or head.count("\r") != breaks:
-        return None  # aiohttp says what is wrong with it
-    encoded = head.encode("ascii") + b"\r\n\r\n"
-    return encoded if body is None else encoded + body
+    pieces.append(b"\r\n" if body is None else b"\r\n" + body)
+    return b"".join(pieces)  # type: ignore[arg-type]  # there is no None
+
+
+def _plain(text: str) -> bytes | None:
+    """A line of a head; None for what aiohttp refuses, so that it says what is wrong."""
+    if not text.isascii() or not _UNFIT.isdisjoint(text):
+        return None
+    return text.encode("ascii") + b"\r\n"
+
+
+@lru_cache(maxsize=512)
+def _line(line: tuple[str, str]) -> bytes | None:
+    name, value = line
+    lowered = name.lower()
+    if lowered in _OTHERWISE and not (lowered == "connection" and value == "keep-alive"):
+        return None
+    return _plain(f"{name}: {value}")
 
 
 async def send(

@@ -246,29 +246,29 @@ class AsyncFace(_Face):
         The body of the response is read, unless ``stream=True``.
         """
 
-        arguments = functools.partial(
-            self._rules._arguments,
-            method,
-            url,
-            params=params,
-            data=data,
-            headers=headers,
-            cookies=cookies,
-            files=files,
-            auth=auth,
-            timeout=timeout,
-            allow_redirects=allow_redirects,
-            proxies=proxies,
-            hooks=hooks,
-            stream=stream,
-            verify=verify,
-            cert=cert,
-            json=json,
-        )
+        arguments = {
+            "params": params,
+            "data": data,
+            "headers": headers,
+            "cookies": cookies,
+            "files": files,
+            "auth": auth,
+            "timeout": timeout,
+            "allow_redirects": allow_redirects,
+            "proxies": proxies,
+            "hooks": hooks,
+            "stream": stream,
+            "verify": verify,
+            "cert": cert,
+            "json": json,
+        }
+        prepare = self._rules._arguments
         if files and _reads_files(files, data):
-            prepared, kwargs = await anyio.to_thread.run_sync(arguments)
+            prepared, kwargs = await anyio.to_thread.run_sync(
+                functools.partial(prepare, method, url, **arguments)
+            )
         else:
-            prepared, kwargs = arguments()
+            prepared, kwargs = prepare(method, url, **arguments)
         return await self._rules._send(AWAITING, prepared, **kwargs)
 
     async def get(self, url: Any, params: Any = None, **kwargs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http.cookiejar import CookieJar
 from typing import Any, ClassVar
 
@@ -30,6 +31,11 @@ _VALUE: dict[type[Any], re.Pattern[Any]] = {
     str: re.compile(r"^\S[^\r\n]*\Z|^\Z"),
     bytes: re.compile(rb"^\S[^\r\n]*\Z|^\Z"),
 }
+
+
+@lru_cache(maxsize=512)
+def _is_sound(name: str, value: str) -> bool:
+    return bool(_NAME[str].match(name) and _VALUE[str].match(value))
 
 
 def default_hooks() -> dict[str, list[Hook]]:
@@ -201,9 +207,8 @@ class PreparedRequestBase(_Hooks):
 
     def prepare_headers(self, headers: Any) -> None:
         self.headers = checked = CaseInsensitiveDict()
-        good_name, good_value = _NAME[str].match, _VALUE[str].match
         for name, value in (headers or {}).items():
-            if type(name) is str and type(value) is str and good_name(name) and good_value(value):
+            if type(name) is str and type(value) is str and _is_sound(name, value):
                 checked[name] = value
                 continue
             self._check_header(name, value)

@@ -57,7 +57,7 @@ def merge_setting(request: Any, session: Any, kind: type[Any] = dict) -> Any:
     if request is None:
         return session
     if kind is CaseInsensitiveDict and not request and type(session) is kind:
-        if all(value is not None for _, value in session.items()):
+        if not session.has_none():
             return session  # preparing copies it
     elif type(request) is dict and type(session) is dict and not session:
         return {key: value for key, value in request.items() if value is not None}
@@ -153,8 +153,9 @@ class SessionRules:
 
     def get_adapter(self, url: str) -> Any:
         """Return the adapter for *url*. Raises InvalidSchema."""
+        lowered = url.lower()
         for prefix, adapter in self._config.adapters.items():
-            if url.lower().startswith(prefix.lower()):
+            if lowered.startswith(prefix.lower()):
                 return adapter
         raise self._binding.errors.InvalidSchema(f"No connection adapters were found for {url!r}")
 
@@ -205,10 +206,10 @@ class SessionRules:
                     proxies.setdefault(key, value)
             verify = environment_verify(verify)
         return {
-            "proxies": merge_setting(proxies, config.proxies),
-            "stream": merge_setting(stream, config.stream),
-            "verify": merge_setting(verify, config.verify),
-            "cert": merge_setting(cert, config.cert),
+            "proxies": merge_setting(proxies, config.proxies) if proxies or config.proxies else {},
+            "stream": config.stream if stream is None else merge_setting(stream, config.stream),
+            "verify": config.verify if verify is None else merge_setting(verify, config.verify),
+            "cert": config.cert if cert is None else merge_setting(cert, config.cert),
         }
 
     def _arguments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TypeVar, overload
 
 _T = TypeVar("_T")
@@ -15,6 +16,12 @@ class _Items(ItemsView[str, Any]):
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(self._mapping._store.values())
+
+
+@lru_cache(maxsize=1024)
+def _name_and_key(raw: bytes) -> tuple[str, str]:
+    name = raw.decode("latin-1")
+    return name, name.lower()
 
 
 class CaseInsensitiveDict(MutableMapping[str, Any]):
@@ -42,8 +49,8 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
         self = cls.__new__(cls)
         store: dict[str, tuple[str, Any]] = {}
         for raw_name, raw_value in pairs:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            key = name.lower()
+            name, key = _name_and_key(raw_name)
+            value = raw_value.decode("latin-1")
             known = store.get(key)
             store[key] = (name, value) if known is None else (known[0], f"{known[1]}, {value}")
         self._store = store
@@ -70,6 +77,13 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         return _Items(self)
+
+    def has_none(self) -> bool:
+        """Tell whether one of the values is None."""
+        for pair in self._store.values():  # noqa: SIM110  # a generator costs more than the loop
+            if pair[1] is None:
+                return True
+        return False
 
     def __len__(self) -> int:
         return len(self._store)

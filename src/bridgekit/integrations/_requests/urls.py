@@ -223,20 +223,25 @@ def _quoted_value(value: str | int) -> str:
     return text if text.isalnum() and text.isascii() else quote_plus(text)
 
 
+def _encode_plain(data: dict[Any, Any]) -> str | None:
+    """Form-encode a dict of names to texts, numbers and None; None for any other dict."""
+    pairs = []
+    for key, value in data.items():
+        if type(key) is not str or type(value) not in _PLAIN:
+            return None
+        if value is not None:
+            pairs.append(f"{_quoted(key)}={_quoted_value(value)}")
+    return "&".join(pairs)
+
+
 def encode_params(data: Any) -> Any:
     """Form-encode a mapping or pairs (None values dropped); other values pass unchanged."""
     if isinstance(data, (str, bytes)) or hasattr(data, "read"):
         return data
     if not hasattr(data, "__iter__"):
         return data
-    if type(data) is dict and all(
-        type(key) is str and type(value) in _PLAIN for key, value in data.items()
-    ):
-        return "&".join(
-            f"{_quoted(key)}={_quoted_value(value)}"
-            for key, value in data.items()
-            if value is not None
-        )
+    if type(data) is dict and (plain := _encode_plain(data)) is not None:
+        return plain
     result: list[tuple[Any, Any]] = []
     for key, values in to_key_val_list(data):
         if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):

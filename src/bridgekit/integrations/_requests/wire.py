@@ -124,14 +124,17 @@ def wire_headers(request: Any, location: Location) -> list[tuple[str, str]]:
     """Return the header lines of *request*, ``Host`` first. Bytes are decoded as latin-1."""
     headers = request.headers
     lines = [
-        (name, value if isinstance(value, str) else value.decode("latin-1"))
-        for name, value in headers.items()
+        pair if type(pair[1]) is str else (pair[0], _decoded(pair[1])) for pair in headers.items()
     ]
     if "accept-encoding" not in headers:
         lines.insert(0, ("Accept-Encoding", "identity"))  # as http.client does
     if "host" not in headers:
         lines.insert(0, ("Host", location.host_header))
     return lines
+
+
+def _decoded(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def check_body(body: Any) -> None:
