@@ -36,6 +36,9 @@ _REMEDY = (
 )
 
 
+_running_loop = asyncio._get_running_loop
+
+
 class SyncCallOnLoopError(MissingGreenlet, LoopThreadError):
     """A synchronous database operation was started on a thread that is running an event loop.
 
@@ -53,12 +56,15 @@ class SyncCallOnLoopError(MissingGreenlet, LoopThreadError):
 
 def on_loop() -> bool:
     """Say whether this thread is running an event loop (in a greenlet of SQLAlchemy's or not)."""
-    return asyncio._get_running_loop() is not None
+    return _running_loop() is not None
 
 
 def blocks_loop() -> bool:
     """Say whether a synchronous database call made here would block a running event loop."""
-    return asyncio._get_running_loop() is not None and not in_greenlet()
+    # `in_greenlet()` written out: this is asked several times for each statement.
+    return _running_loop() is not None and not getattr(
+        getcurrent(), "__sqlalchemy_greenlet_provider__", False
+    )
 
 
 def refuse_on_loop(what: str) -> None:

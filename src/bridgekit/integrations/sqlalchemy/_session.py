@@ -129,7 +129,8 @@ class _Face(AsyncSession):
 
 def _async_bind(bind: SyncEngine | SyncConnection | None) -> AsyncEngine | AsyncConnection | None:
     if isinstance(bind, SyncEngine):
-        return AsyncEngine._retrieve_proxy_for_target(bind)
+        known: AsyncEngine | None = bind.__dict__.get("_aio")
+        return known or AsyncEngine._retrieve_proxy_for_target(bind)
     if isinstance(bind, SyncConnection):
         return AsyncConnection._retrieve_proxy_for_target(bind)
     return None

@@ -17,9 +17,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_cursor,
 )
 from sqlalchemy.util import await_only
-from sqlalchemy.util.concurrency import in_greenlet
 
-from ._bridging import SyncCallOnLoopError, drive, on_loop
+from ._bridging import SyncCallOnLoopError, blocks_loop, drive, on_loop
 
 T = TypeVar("T")
 
@@ -74,16 +73,18 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
         self._connection = adapt_connection._connection
         self._rows = deque()
         self._arraysize = 1
-        self._forget()
+        self._description: Any = None
+        self._rowcount = -1
+        self._lastrowid: Any = None
         _refuse(adapt_connection, "cursor")
         if self._connection._connection is None:
             adapt_connection._handle_exception(ValueError("no active connection"))
 
     def _forget(self) -> None:
         self._rows.clear()
-        self._description: Any = None
+        self._description = None
         self._rowcount = -1
-        self._lastrowid: Any = None
+        self._lastrowid = None
 
     @property
     def description(self) -> Any:
@@ -115,11 +116,11 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
         return self
 
     def _run(self, method: str, arguments: tuple[Any, ...]) -> None:
-        if not on_loop():
+        if on_loop():
+            _refuse(self, method)
+            self._trip(method, arguments)
+        else:
             drive(self._trip, method, arguments)
-            return
-        _refuse(self, method)
-        self._trip(method, arguments)
 
     def _trip(self, method: str, arguments: tuple[Any, ...]) -> None:
         connection: Any = self._connection
@@ -151,5 +152,5 @@ class Cursor(AsyncAdapt_aiosqlite_cursor):
 
 
 def _refuse(owner: Any, method: str) -> None:
-    if on_loop() and not in_greenlet():
+    if blocks_loop():
         raise SyncCallOnLoopError(f"{type(owner).__name__}.{method}()")
