@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from bridgekit.engine.waits.deadlines import tasks_with_deadline
+from bridgekit.engine.waits.deadlines import Deadlines
 from bridgekit.engine.waits.futures import awaiting_task, coroutine_frames, explain_future
 
 try:
@@ -237,7 +237,7 @@ def test_deadlines_are_seen(run: Run, body: Callable[[], Awaitable[None]]) -> No
 
         other = await started(forever())
         task = await started(call())
-        found = tasks_with_deadline(asyncio.get_running_loop())
+        found = Deadlines().tasks(asyncio.get_running_loop())
         assert found is not None
         assert task in found
         inner = {task for task in asyncio.all_tasks() if task.get_name() == "inner"}
@@ -256,7 +256,7 @@ def test_a_deadline_is_gone_with_its_block(run: Run) -> None:
             await forever()
 
         task = await started(body())
-        found = tasks_with_deadline(asyncio.get_running_loop())
+        found = Deadlines().tasks(asyncio.get_running_loop())
         assert found is not None
         assert task not in found
         await end(task)
@@ -283,7 +283,7 @@ def test_the_timers_of_a_connection_do_not_lead_to_every_request(run: Run) -> No
         server.tasks.add(request)
         connection = Connection(server)
         timer = asyncio.get_running_loop().call_later(5, connection.close_idle)
-        found = tasks_with_deadline(asyncio.get_running_loop())
+        found = Deadlines().tasks(asyncio.get_running_loop())
         assert found is not None
         assert request not in found
         timer.cancel()
@@ -292,11 +292,40 @@ def test_the_timers_of_a_connection_do_not_lead_to_every_request(run: Run) -> No
     run(main())
 
 
+def test_a_task_that_wakes_and_sleeps_again_only_polls(run: Run) -> None:
+    async def main() -> None:
+        deadlines = Deadlines()
+        loop = asyncio.get_running_loop()
+        task = await started(forever())
+        naps: list[asyncio.Future[None]] = []
+
+        async def poll() -> None:
+            held = [task]
+            while held:
+                naps.append(loop.create_future())
+                timer = loop.call_later(60, naps[-1].set_result, None)
+                await naps[-1]
+                timer.cancel()
+
+        poller = await started(poll())
+        for _ in range(2):  # still the same sleep
+            assert (deadlines.tasks(loop) or set()) >= {task, poller}
+        naps[0].set_result(None)
+        await settle()
+        for _ in range(2):
+            found = deadlines.tasks(loop) or set()
+            assert poller in found
+            assert task not in found
+        await end(task, poller)
+
+    run(main())
+
+
 def test_a_loop_whose_timers_cannot_be_seen() -> None:
     class UnknownLoop(asyncio.AbstractEventLoop):
         pass
 
-    assert tasks_with_deadline(UnknownLoop()) is None
+    assert Deadlines().tasks(UnknownLoop()) is None
 
 
 def test_objects_of_the_program_are_not_asked_for_anything(run: Run) -> None:
@@ -313,7 +342,7 @@ def test_objects_of_the_program_are_not_asked_for_anything(run: Run) -> None:
         proxy = Proxy()
         task = await started(body(proxy, [proxy]))
         timer = asyncio.get_running_loop().call_later(60, print, proxy)
-        assert task in (tasks_with_deadline(asyncio.get_running_loop()) or ())
+        assert task in (Deadlines().tasks(asyncio.get_running_loop()) or ())
         assert needs_of(task) is None
         timer.cancel()
         await end(task)

@@ -6,12 +6,13 @@ They have one thing in common: a timer of the loop leads to the task. So the tim
 followed, through callbacks, their arguments, closures and the objects they are methods of, to the
 tasks they lead to. From a task that a timer wakes or cancels, the way goes on to the tasks that it
 holds in its local variables or awaits: it may cancel them when it goes on (``sleep``, then
-``cancel``), and cancelling it reaches what it awaits.
+``cancel``), and cancelling it reaches what it awaits. A task that has been seen to wake and to
+fall asleep again without having ended them is a *poller*: it does not count any more.
 
 This errs on one side: a task may be taken to have a deadline although it has none, while the
-timer is pending; none with a deadline of these kinds is missed. Only containers that are known
-to hold what a deadline cancels are searched, since a server's timers lead to its
-connections and from there to every request.
+timer is pending; of those named, none is missed. Only containers that are known to hold what a
+deadline cancels are searched, since a server's timers lead to its connections and from there to
+every request.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ import functools
 import gc
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
-from bridgekit.engine.waits.futures import coroutine_frames, is_future, is_task_group
+from bridgekit.engine.waits.futures import (
+    awaiting_task,
+    coroutine_frames,
+    is_future,
+    is_task_group,
+)
 
-__all__ = ["tasks_with_deadline"]
+__all__ = ["Deadlines", "has_deadline"]
 
 OBJECT_DEPTH = 2
 MAX_CONTAINER = 10_000
@@ -42,21 +49,41 @@ _CANCELLED_TOGETHER = ("_tasks", "_child_scopes", "cancel_scope", "_callbacks")
 _DEADLINE_LIBRARIES = ("anyio", "async_timeout", "aiohttp")
 
 
-def tasks_with_deadline(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]] | None:
-    """The tasks that some pending timer of the loop leads to.
+class Deadlines:
+    """Finds the tasks that timers lead to, and remembers who only polls. For one thread."""
 
-    None if the timers of this kind of loop cannot be seen: every wait of its tasks must then be
-    taken to have a deadline.
-    """
-    timers = _timers(loop)
-    if timers is None:
-        return None
-    search = _Search()
-    for timer in timers:
-        if not timer.cancelled():
-            for part in _callback_and_arguments(timer):
-                search.follow(part)
-    return search.tasks
+    def __init__(self) -> None:
+        self._slept_on: WeakKeyDictionary[asyncio.Task[Any], object] = WeakKeyDictionary()
+        self._pollers: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def tasks(self, loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]] | None:
+        """The tasks that some pending timer of the loop leads to.
+
+        None if the timers of this kind of loop cannot be seen: every wait of its tasks must then
+        be taken to have a deadline.
+        """
+        timers = _timers(loop)
+        if timers is None:
+            return None
+        search = _Search(self.polls)
+        for timer in timers:
+            if not timer.cancelled():
+                for part in _callback_and_arguments(timer):
+                    search.follow(part)
+        return search.tasks
+
+    def polls(self, task: asyncio.Task[Any], future: object) -> bool:
+        """Whether the task, now asleep on a future, has been seen asleep on another one."""
+        if self._slept_on.setdefault(task, future) is not future:
+            self._slept_on[task] = future
+            self._pollers.add(task)
+        return task in self._pollers
+
+
+def has_deadline(task: asyncio.Task[Any]) -> bool:
+    """Whether a timer leads to this one task, or that cannot be told."""
+    found = Deadlines().tasks(task.get_loop())
+    return found is None or task in found
 
 
 def _timers(loop: asyncio.AbstractEventLoop) -> list[Any] | None:
@@ -79,8 +106,9 @@ def _callback_and_arguments(timer: Any) -> Iterable[object]:
 
 
 class _Search:
-    def __init__(self) -> None:
+    def __init__(self, polls: Callable[[asyncio.Task[Any], object], bool]) -> None:
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._polls = polls
         self._seen: dict[int, object] = {}  # keeps what was seen alive, so that ids stay unique
 
     def follow(self, start: object) -> None:
@@ -95,8 +123,7 @@ class _Search:
                 self.tasks.add(item)
                 todo.extend((part, 0) for part in _held_by_task(item))
             elif is_future(item):
-                todo.extend((callback, 0) for callback, _ in list(item._callbacks or ()))
-                todo.append((getattr(item, "_children", None), 0))
+                todo.extend((part, 0) for part in self._woken_by(item))
             elif _is(item, _CALLABLES):
                 todo.extend((part, depth) for part in _parts_of_callable(item))
             elif _is(item, weakref.ref):
@@ -105,6 +132,14 @@ class _Search:
                 todo.extend((part, depth) for part in _contents(item))
             elif depth < OBJECT_DEPTH:
                 todo.extend((part, depth + 1) for part in _attributes(item))
+
+    def _woken_by(self, future: Any) -> Iterator[object]:
+        task = awaiting_task(future)
+        if task is not None and self._polls(task, future):
+            self.tasks.add(task)
+        else:
+            yield from (callback for callback, _ in list(future._callbacks or ()))
+        yield getattr(future, "_children", None)
 
 
 def _is(item: object, kinds: Any) -> bool:

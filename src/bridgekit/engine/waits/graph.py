@@ -14,6 +14,7 @@ The graph is a plain picture; it holds no lock, and nothing here looks at the ru
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ class Node:
     :param order: of two waits that can be ended, the one with the higher order began later.
     :param subject: the object itself, kept so that its identity is not reused.
     :param wait: the object that stands for this very wait: made for it, never waited for again.
+    :param loop: the event loop on which something may be under way that ends the wait.
     :param stack: reads the participant's stack, innermost call last.
     :param transparent: only passes a wait on (a gathering future); left out of descriptions.
     """
@@ -46,6 +48,7 @@ class Node:
     order: float = 0
     subject: object = field(default=None, compare=False, repr=False)
     wait: object = field(default=None, compare=False, repr=False)
+    loop: asyncio.AbstractEventLoop | None = field(default=None, compare=False, repr=False)
     stack: Callable[[], list[str]] | None = field(default=None, compare=False, repr=False)
     transparent: bool = False
 

@@ -7,7 +7,8 @@ been waiting without a break in between; and if all that it needs has been so to
 moment at which all of them waited for one another and for nothing else: a deadlock. It does not
 matter how long the pictures took or how far they lie apart, so a stopped process or a slow machine
 raises no alarm. One thing could still be under way: a callback that a loop has accepted and not
-yet run. So between the two pictures every loop in the graph has to have turned once.
+yet run. So between the two pictures the loop of every task concerned has to have turned once,
+unless its own thread is stuck.
 
 Cost: a look at a place in which nothing has waited for a whole interval is a comparison of two
 short lists. Pictures are only taken of places where something has, and a single thread of a pool
@@ -19,10 +20,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bridgekit.engine import process
 from bridgekit.engine.waits import watch
+from bridgekit.engine.waits.deadlines import Deadlines
 from bridgekit.engine.waits.graph import Graph, Key, Node, stuck, victims
 from bridgekit.engine.waits.picture import Picture, items_at
 from bridgekit.engine.waits.words import explain
@@ -36,19 +38,24 @@ MAX_ITEMS = 256
 _logger = logging.getLogger("bridgekit")
 
 
-@dataclass
-class _Suspicion:
-    """What the first picture showed, and which loops have turned since."""
+class _Round:
+    """One look: tells which loops have turned since."""
 
-    stuck: dict[Key, Node]
-    waiting_for: set[asyncio.AbstractEventLoop] = field(default_factory=set)
+    def __init__(self) -> None:
+        self._turned: dict[asyncio.AbstractEventLoop, bool] = {}
 
-    def ask(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.waiting_for.add(loop)
+    def ask(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Have it noted when the loop turns."""
+        if loop is None or loop in self._turned:
+            return
+        self._turned[loop] = False
         try:
-            loop.call_soon_threadsafe(self.waiting_for.discard, loop)
+            loop.call_soon_threadsafe(self._turned.__setitem__, loop, True)
         except RuntimeError:  # closed: it never turns again, and what its tasks do is unknown
             return
+
+    def has_turned(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+        return loop is None or self._turned.get(loop, False)
 
 
 class Monitor:
@@ -57,14 +64,16 @@ class Monitor:
     def __init__(self, places: set[object]) -> None:
         self._places = places
         self._seen: dict[object, set[int]] = {}
-        self._suspicion: _Suspicion | None = None
+        self._suspects: dict[Key, tuple[Node, _Round]] = {}
+        self._pause = INTERVAL
+        self._deadlines = Deadlines()
         self._logged: list[object] = []
 
     def watch_until_nothing_waits(self) -> None:
         """Look at the places from time to time, until there are none left."""
         generation = process.generation()
         while self._places:
-            time.sleep(INTERVAL if self._suspicion is None else SECOND_LOOK)
+            time.sleep(self._pause)
             if generation != process.generation():
                 return
             try:
@@ -72,29 +81,51 @@ class Monitor:
             except Exception:
                 # What it reads belongs to others and changes; this thread must not end for it.
                 _logger.exception("looking for deadlocks failed")
-                self._suspicion = None
+                self._suspects = {}
 
     def look(self) -> None:
-        """Look once at every place."""
+        """Look once at every place; end what was found stuck before and still is."""
+        self._pause = INTERVAL
         lasting = [place for place in list(self._places) if self._has_lasted(place)]
         if not lasting or watch.action() == "off":
-            self._suspicion = None
+            self._suspects = {}
             return
-        picture = Picture()
+        picture = Picture(self._deadlines)
         keys = {picture.add(place): place for place in lasting}
         dead_places = stuck(picture.nodes) & keys.keys()
-        if not dead_places:
-            self._suspicion = None
-            return
         for key in dead_places:
             picture.add_queued(keys[key])
-        dead = stuck(picture.nodes)
-        suspicion = self._suspicion
-        if suspicion is None:
-            self._suspect(picture, dead)
-        elif not suspicion.waiting_for:
-            self._suspicion = None
-            self._act(_confirmed(picture.nodes, dead, suspicion.stuck))
+        dead = stuck(picture.nodes) if dead_places else set()
+        confirmed = {key for key in dead if self._is_confirmed(key, picture, dead)}
+        self._suspect(picture.nodes, dead)
+        if confirmed:
+            self._act(
+                {
+                    key: node if key in confirmed else replace(node, needs=())
+                    for key, node in picture.nodes.items()
+                }
+            )
+
+    def _is_confirmed(self, key: Key, picture: Picture, dead: set[Key]) -> bool:
+        node = picture.nodes[key]
+        if key not in self._suspects:
+            return False
+        before, since = self._suspects[key]
+        return _is_same_wait(before, node) and (
+            since.has_turned(node.loop) or picture.loop_thread_key(node.loop) in dead
+        )
+
+    def _suspect(self, graph: Graph, dead: set[Key]) -> None:
+        known, self._suspects = self._suspects, {}
+        now = _Round()
+        for key in dead:
+            node = graph[key]
+            if key in known and _is_same_wait(known[key][0], node):
+                self._suspects[key] = known[key]
+            else:
+                now.ask(node.loop)
+                self._suspects[key] = (node, now)
+                self._pause = SECOND_LOOK
 
     def _has_lasted(self, place: object) -> bool:
         # Forgotten first: what begins to wait after the look makes the place known again.
@@ -107,15 +138,6 @@ class Monitor:
         lasted = not waiting.isdisjoint(self._seen.get(place, ()))
         self._seen[place] = waiting
         return lasted
-
-    def _suspect(self, picture: Picture, dead: set[Key]) -> None:
-        suspicion = _Suspicion({key: picture.nodes[key] for key in dead})
-        stopped = {key for key in dead if isinstance(key, tuple) and key[0] == "thread"}
-        for loop in picture.loops:
-            # A loop whose own thread is stuck has nothing under way that could help.
-            if picture.loop_thread_key(loop) not in stopped:
-                suspicion.ask(loop)
-        self._suspicion = suspicion
 
     def _act(self, graph: Graph) -> None:
         log_only = watch.action() == "log"
@@ -132,13 +154,5 @@ class Monitor:
                 node.end(DeadlockError(text))
 
 
-def _confirmed(graph: Graph, dead: set[Key], before: dict[Key, Node]) -> dict[Key, Node]:
-    """The graph in which all is live but what was stuck before, in the very same wait."""
-    same = {
-        key
-        for key in dead
-        if key in before
-        and before[key].wait is graph[key].wait
-        and before[key].subject is graph[key].subject
-    }
-    return {key: node if key in same else replace(node, needs=()) for key, node in graph.items()}
+def _is_same_wait(before: Node, now: Node) -> bool:
+    return before.subject is now.subject and before.wait is now.wait

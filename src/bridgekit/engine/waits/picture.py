@@ -31,7 +31,7 @@ from bridgekit.engine.hosts import Waiter
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import LoopCall
-from bridgekit.engine.waits.deadlines import tasks_with_deadline
+from bridgekit.engine.waits.deadlines import Deadlines
 from bridgekit.engine.waits.futures import awaiting_task, explain_future, frames_of
 from bridgekit.engine.waits.graph import Key, Node
 from bridgekit.engine.waits.stacks import look_at_threads
@@ -76,9 +76,9 @@ def items_at(place: object) -> list[Any]:
 class Picture:
     """Grows with :meth:`add`; :attr:`nodes` is the graph of what was added and all it needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
         self.nodes: dict[Key, Node] = {}
-        self.loops: set[asyncio.AbstractEventLoop] = set()
         self._threads = look_at_threads()
         self._running = {
             id(work): view.ident for view in self._threads.values() for work in view.works
@@ -86,7 +86,10 @@ class Picture:
         self._loop_threads = {
             id(loop): view.ident for view in self._threads.values() for loop in view.loops
         }
-        self._deadlines: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]] | None] = {}
+        self._running_coroutines = {
+            id(frame): view.ident for view in self._threads.values() for frame in view.coroutines
+        }
+        self._with_deadline: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]] | None] = {}
         self._places: dict[int, tuple[Work, list[Key]]] | None = None
         self._kinds: dict[str, Callable[[Any, Key], Node]] = {
             "call": self._call,
@@ -117,7 +120,7 @@ class Picture:
             if view.parked is not None:
                 self.add(view.ident)
 
-    def loop_thread_key(self, loop: asyncio.AbstractEventLoop) -> Key | None:
+    def loop_thread_key(self, loop: asyncio.AbstractEventLoop | None) -> Key | None:
         """The key of the thread that runs a loop, where its stack tells."""
         ident = self._loop_threads.get(id(loop))
         return None if ident is None else ("thread", ident)
@@ -151,12 +154,21 @@ class Picture:
 
     def _task(self, task: asyncio.Task[Any], key: Key) -> Node:
         loop = task.get_loop()
-        self.loops.add(loop)
         future: Any = getattr(task, "_fut_waiter", None)
         node = partial(
-            Node, key, task_name(task), subject=task, wait=future, stack=partial(task_stack, task)
+            Node,
+            key,
+            task_name(task),
+            subject=task,
+            wait=future,
+            loop=loop,
+            stack=partial(task_stack, task),
         )
-        if task.done() or future is None or future.done() or self._has_deadline(task):
+        if task.done():
+            return node()
+        if future is None:
+            return self._running_task(task, node)
+        if future.done() or self._has_deadline(task):
             return node()
         loop_thread = self._loop_threads.get(id(loop))
         needs = [] if loop_thread is None else [(self._need(loop_thread),)]
@@ -169,11 +181,20 @@ class Picture:
             order=_copy(limiter._waiters).index(future),
         )
 
+    def _running_task(self, task: asyncio.Task[Any], node: Callable[..., Node]) -> Node:
+        """A task that does not await anything: it can go on, unless it blocks its own thread."""
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        ident = self._running_coroutines.get(id(frame))
+        if ident is None or self._threads[ident].parked is None:
+            return node()
+        self._loop_threads[id(task.get_loop())] = ident
+        return node(waits="runs on", needs=((self._need(ident),),))
+
     def _has_deadline(self, task: asyncio.Task[Any]) -> bool:
         loop = task.get_loop()
-        if loop not in self._deadlines:
-            self._deadlines[loop] = tasks_with_deadline(loop)
-        found = self._deadlines[loop]
+        if loop not in self._with_deadline:
+            self._with_deadline[loop] = self._deadlines.tasks(loop)
+        found = self._with_deadline[loop]
         return found is None or task in found
 
     def _future(self, future: Any, key: Key) -> Node:
@@ -207,6 +228,7 @@ class Picture:
             "is queued for",
             (tuple(places[1]),),
             end=work.fail,
+            loop=host.get_loop(),
             stack=partial(task_stack, host),
         )
 
@@ -238,7 +260,7 @@ class Picture:
             Node,
             key,
             thread_name(ident, view.frame),
-            subject=ident,
+            subject=lane,
             wait=lane,
             stack=partial(thread_stack, view.frame),
         )

@@ -11,6 +11,7 @@ import asyncio
 import sys
 import threading
 from dataclasses import dataclass, field
+from inspect import CO_COROUTINE
 from types import CodeType, FrameType
 from typing import Any
 
@@ -39,6 +40,7 @@ class ThreadView:
     parked: Lane | None = None
     lanes: list[Lane] = field(default_factory=list)
     works: list[Work] = field(default_factory=list)
+    coroutines: list[FrameType] = field(default_factory=list)
     loops: list[object] = field(default_factory=list)
     owned: OwnedThread | None = None
     pool: WorkerPool | None = None
@@ -74,6 +76,8 @@ def _look_at(ident: int, innermost: FrameType) -> ThreadView:
                 view.pool = owner._pool
             else:
                 view.loops.append(owner)
+        elif code.co_flags & CO_COROUTINE:
+            view.coroutines.append(frame)
         if asleep and code.co_filename not in _SLEEPING_FILES:
             asleep = False
         frame = frame.f_back
