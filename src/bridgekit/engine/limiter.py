@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from bridgekit.engine.waits.deadlines import tasks_with_deadline
+from bridgekit.engine.hosts import current_host
+from bridgekit.engine.waits.deadlines import has_deadline
 from bridgekit.engine.waits.watch import watch
 from bridgekit.errors import DeadlockError
-
-from bridgekit.engine.hosts import current_host
 
 __all__ = ["CapacityLimiter", "CapacityLimiterStatistics"]
 
@@ -150,8 +149,7 @@ class CapacityLimiter:
         task = _current_task() if self._known_holders else None
         if task is None or self._task_holders.get(task) != self._borrowed:
             return
-        deadlines = tasks_with_deadline(task.get_loop())
-        if deadlines is not None and task not in deadlines:
+        if not has_deadline(task):
             raise DeadlockError(
                 f"task {task.get_name()!r} asks for a token of a limiter, all of whose "
                 f"{self._borrowed} tokens it holds itself in `async with`: it would wait for ever"
