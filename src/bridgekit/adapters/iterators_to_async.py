@@ -413,7 +413,7 @@ def _adapt(source: Any, /, *, batch: int, budget: float, **options: Any) -> Any:
     # Options that make no sense fail here, not at the first call.
     BatchSize(batch, budget)
     ThreadSteps(None, **options)
-    call: Callable[..., Iterable[Any]] = source
+    call = cast("Callable[..., Iterable[Any]]", source)
     makes_generator = inspect.isgeneratorfunction(source)
 
     @functools.wraps(source)
