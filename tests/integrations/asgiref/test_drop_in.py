@@ -199,6 +199,26 @@ def test_a_context_waits_for_the_calls_that_were_abandoned_in_it() -> None:
     asyncio.run(main())
 
 
+def test_a_context_waits_for_the_calls_of_other_tasks() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        release.wait(20)
+        return "done"
+
+    async def main() -> None:
+        async with ThreadSensitiveContext():
+            task = asyncio.create_task(sync_to_async(work)())
+            assert await to_thread.run_sync(begun.wait, 10)
+            asyncio.get_running_loop().call_soon(release.set)
+        # The function has ended; the task needs a turn of the loop to learn of it.
+        assert release.is_set()
+        assert await task == "done"
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_caller_leaves_at_once_and_queued_calls_never_run() -> None:
     release = threading.Event()
     ran: list[str] = []

@@ -14,7 +14,7 @@ import asyncio, faulthandler, os
 import asgiref.sync as theirs
 import bridgekit
 
-faulthandler.dump_traceback_later(8, exit=True)
+faulthandler.dump_traceback_later(4, exit=True)
 
 def sensitive(func):
     return bridgekit.sync_to_async(func, thread_sensitive=True)
@@ -43,7 +43,7 @@ def test_a_child_forked_in_a_worker_of_asgiref_can_call_async_code() -> None:
         def fork():
             child = os.fork()
             if child == 0:
-                faulthandler.dump_traceback_later(4, exit=True)
+                faulthandler.dump_traceback_later(2, exit=True)
                 os._exit(bridgekit.async_to_sync(five)())
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

@@ -52,7 +52,7 @@ class ThreadSensitiveContext:
         self._executor = executor
         self._exited = False
         self._closed = False
-        self._abandoned = False
+        self._calls = 0
         self._bound = False
         self._undo: ExitStack | None = None
         self.token: contextvars.Token[ThreadSensitiveContext] | None = None
@@ -62,9 +62,13 @@ class ThreadSensitiveContext:
         """The context has been left, or is not the outermost and so has no thread of its own."""
         return self._closed
 
-    def call_abandoned(self) -> None:
-        """A call on this context's thread goes on though the task that awaited it has left."""
-        self._abandoned = True
+    def call_begins(self) -> None:
+        """A task hands a call to this context's thread."""
+        self._calls += 1
+
+    def call_ended(self) -> None:
+        """The call has ended. Not called where the task has left it behind."""
+        self._calls -= 1
 
     async def __aenter__(self) -> ThreadSensitiveContext:
         if self._executor is not None:
@@ -81,7 +85,7 @@ class ThreadSensitiveContext:
             self._undo = undo
         elif THREAD_SENSITIVE_CONTEXT.get(None) is None:
             self._closed = False
-            self._abandoned = False
+            self._calls = 0
             self._bound = CURRENT_EXECUTOR.get() is None
             if self._bound:
                 self._undo = ExitStack()
@@ -104,8 +108,9 @@ class ThreadSensitiveContext:
             return
         token, self.token = self.token, None
         try:
-            if self._abandoned and self._bound:
-                # What still runs there belongs to this request: it ends before the request does.
+            if self._calls and self._bound:
+                # Calls of cancelled callers and of other tasks end before the request does: the
+                # thread takes its calls in turn, and this one is the last.
                 await run_call(_nothing, limiter=None, abandon_on_cancel=True, affinity="context")
         finally:
             self._closed = True

@@ -107,16 +107,21 @@ class SyncToAsync(Generic[P, T]):
             current_line(),
             functools.partial(self.func, *args, **kwargs),
         )
+        context = owner if isinstance(owner, ThreadSensitiveContext) else None
+        if context is not None:
+            context.call_begins()
+        left_behind = False
         try:
             result: T = await run_call(
                 call, limiter=None, abandon_on_cancel=True, affinity=affinity, executor=executor
             )
-        except asyncio.CancelledError:
-            if isinstance(owner, ThreadSensitiveContext):
-                owner.call_abandoned()
+        except (asyncio.CancelledError, GeneratorExit):
+            left_behind = True
             raise
         finally:
             del call
+            if context is not None and not left_behind:
+                context.call_ended()
             original.bring_home()
         return result
 
