@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridgekit.stubs.definitions import ClassText, ModuleText, module_text
+from bridgekit.stubs.definitions import ClassText, ModuleText, find_class, module_text
 from bridgekit.stubs.names import Place, Qualified, Translator, load, name_of
 
 __all__ = ["Level", "Typed", "class_text", "instance_attributes", "levels", "parameters"]
@@ -44,10 +44,7 @@ class Level:
 
 def class_text(cls: type) -> ClassText | None:
     """The definition of ``cls``; None where there is no text of it."""
-    module = module_text(cls.__module__)
-    if module is None:
-        return None
-    return module.classes.get(cls.__qualname__)
+    return find_class(cls.__module__, cls.__qualname__)
 
 
 def is_type_variable(qualified: Qualified) -> bool:
@@ -83,37 +80,63 @@ def parameters(text: ClassText, translator: Translator) -> list[str]:
 
 
 def levels(origin: type, translator: Translator) -> list[Level]:
-    """The classes of the method resolution order, ``object`` and ``Generic`` left out."""
-    known: dict[type, Mapping[str, ast.expr]] = {origin: {}}
+    """The classes of the method resolution order, then those that only the text has as bases.
+
+    ``object`` and ``Generic`` are left out. A stub may give a class other bases than it has.
+    """
+    order = [cls for cls in origin.__mro__ if cls is not object and cls.__module__ != "abc"]
+    texts = [(cls, class_text(cls)) for cls in order]
+    by_name = {(t.module.name, t.qualname): cls for cls, t in texts if t is not None}
+    known: dict[tuple[str, str], Mapping[str, ast.expr]] = {}
     found = []
-    for cls in origin.__mro__:
-        if cls is object or cls.__module__ in ("typing", "abc"):
+    waiting = [*texts]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        cls, text = waiting.pop(0)
+        if text is None:
+            found.append(Level(cls, None, {}))
             continue
-        text = class_text(cls)
-        if text is not None and cls not in known:
-            known[cls] = {name: translator.typing("Any") for name in parameters(text, translator)}
-        level = Level(cls, text, known.get(cls, {}))
+        key = (text.module.name, text.qualname)
+        if key in seen:
+            continue
+        seen.add(key)
+        if key not in known and cls is not origin:
+            known[key] = {name: translator.typing("Any") for name in parameters(text, translator)}
+        level = Level(cls, text, known.get(key, {}))
         found.append(level)
+        for base, variables in _bases(level, translator):
+            name = (base.module.name, base.qualname)
+            known.setdefault(name, variables)
+            if name not in by_name and base.qualname not in _NO_BASES:
+                waiting.append((object, base))
+    return found
+
+
+_NO_BASES = {"object", "Generic", "Protocol", "ABC"}
+
+
+def _bases(
+    level: Level, translator: Translator
+) -> Iterator[tuple[ClassText, Mapping[str, ast.expr]]]:
+    """The bases that the text of a class names, and what their type variables stand for."""
+    assert level.text is not None
+    place = Place(level.text.module)
+    for base in level.text.node.bases:
+        value = base.value if isinstance(base, ast.Subscript) else base
+        qualified = translator.resolve(name_of(value) or "", place)
+        text = find_class(qualified.module, qualified.name) if qualified is not None else None
         if text is None:
             continue
-        for base in text.node.bases:
-            if not isinstance(base, ast.Subscript):
-                continue
-            place = Place(text.module)
-            qualified = translator.resolve(name_of(base.value) or "", place)
-            target = load(qualified) if qualified is not None else None
-            if not isinstance(target, type):
-                continue
-            target_text = class_text(target)
-            if target_text is None:
-                continue
+        arguments: list[ast.expr] = []
+        if isinstance(base, ast.Subscript):
             arguments = base.slice.elts if isinstance(base.slice, ast.Tuple) else [base.slice]
-            written = [
-                translator.annotation(argument, place, variables=level.variables)
-                for argument in arguments
-            ]
-            known[target] = dict(zip(parameters(target_text, translator), written, strict=False))
-    return found
+        names = parameters(text, translator)
+        written = [
+            translator.annotation(argument, place, variables=level.variables)
+            for argument in arguments
+        ]
+        written += [translator.typing("Any")] * (len(names) - len(written))
+        yield text, dict(zip(names, written, strict=False))
 
 
 def instance_attributes(text: ClassText) -> dict[str, tuple[ast.expr | None, ast.stmt]]:

@@ -16,9 +16,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ClassText", "ModuleText", "imported_from", "module_text", "source_text", "statements"]
+__all__ = [
+    "ClassText",
+    "FunctionNode",
+    "ModuleText",
+    "find_class",
+    "imported_from",
+    "module_text",
+    "source_text",
+    "statements",
+]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_LONGEST_CHAIN = 20
 _TYPE_VARIABLES = {"TypeVar", "ParamSpec", "TypeVarTuple"}
 
 
@@ -87,6 +97,25 @@ def _read(name: str, path: Path) -> ModuleText:
     for statement in statements(tree.body):
         _record(text, statement)
     return text
+
+
+def find_class(module: str, qualname: str, depth: int = 0) -> ClassText | None:
+    """The definition of a class, also where ``module`` only imports it from another one."""
+    text = module_text(module)
+    if text is None or depth > _LONGEST_CHAIN:
+        return None
+    if qualname in text.classes:
+        return text.classes[qualname]
+    first, _, rest = qualname.partition(".")
+    if first in text.imports:
+        source, name = text.imports[first]
+        if name is not None:
+            return find_class(source, f"{name}.{rest}" if rest else name, depth + 1)
+    for star in text.stars:
+        found = find_class(star, qualname, depth + 1)
+        if found is not None:
+            return found
+    return None
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:

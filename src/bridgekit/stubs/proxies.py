@@ -11,7 +11,7 @@ from typing import Any
 from bridgekit.adapters.proxies_classes import PASSED_ON, Family, ProxyClass
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, kind_of, static_member
 from bridgekit.stubs.classes import Level, Typed, instance_attributes, levels, parameters
-from bridgekit.stubs.definitions import FunctionNode
+from bridgekit.stubs.definitions import FunctionNode, module_text
 from bridgekit.stubs.names import Imports, Note, Place, Qualified, Translator, load
 from bridgekit.stubs.signatures import Signatures, body, from_runtime, function
 
@@ -258,10 +258,16 @@ class _ClassWriter(_FunctionWriter):
 
     def _text_of(self, name: str) -> tuple[Level, list[ast.stmt]] | None:
         for level in self.levels:
-            if level.text is not None and name in level.text.members:
-                return level, level.text.members[name]
-            if name in level.cls.__dict__:
-                return None  # defined here, but without text
+            if level.text is None:
+                if name in level.cls.__dict__:
+                    return None  # defined here, but without text
+                continue
+            nodes = level.text.members.get(name)
+            first = nodes[0] if nodes else None
+            if isinstance(first, ast.Assign) and isinstance(first.value, ast.Name):
+                nodes = level.text.members.get(first.value.id, nodes)  # another name of a method
+            if nodes is not None:
+                return level, nodes
         return None
 
     def _definition(self, name: str) -> tuple[Level, list[FunctionNode]]:
@@ -400,7 +406,11 @@ class _ClassWriter(_FunctionWriter):
                 n
                 for level in self.levels
                 for n in ("__init__", "__new__")
-                if n in level.cls.__dict__ or (level.text is not None and n in level.text.members)
+                if (level.text is not None and n in level.text.members)
+                or (
+                    n in level.cls.__dict__
+                    and (level.text is None or not level.text.module.is_stub)
+                )
             ),
             None,
         )
@@ -414,9 +424,11 @@ class _ClassWriter(_FunctionWriter):
                 _annotate_fields(found[0], level)
         kept = [n for n in nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
         if name == "create":
+            # Unlike __init__, an ordinary method may not take what a class is covariant in.
+            variables = {**level.variables, **self._covariant(level)}
             return [
                 *self.methods(
-                    name, kept, MemberKind.CALL, level.place, level.variables, first="cls",
+                    name, kept, MemberKind.CALL, level.place, variables, first="cls",
                     decorators=("classmethod",), returns=self._itself(),
                 )
             ]  # fmt: skip
@@ -426,6 +438,17 @@ class _ClassWriter(_FunctionWriter):
                 returns=self.none(),
             )
         ]  # fmt: skip
+
+    def _covariant(self, level: Level) -> dict[str, ast.expr]:
+        assert level.text is not None
+        found = {}
+        for name in parameters(level.text, self.translator):
+            qualified = self.translator.resolve(name, level.place)
+            text = module_text(qualified.module) if qualified is not None else None
+            call = text.type_variables.get(name) if text is not None else None
+            if call is not None and any(keyword.arg == "covariant" for keyword in call.keywords):
+                found[name] = self.translator.typing("Any")
+        return found
 
     def _protocols(self) -> dict[str, list[Any]]:
         """The special methods, as the proxy has them."""

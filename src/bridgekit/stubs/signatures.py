@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridgekit.stubs.classes import Typed, class_text, is_type_variable
+from bridgekit.stubs.classes import Typed, class_text, is_type_variable, parameters
 from bridgekit.stubs.definitions import FunctionNode, module_text
 from bridgekit.stubs.names import Place, Qualified, Replace, Translator, load, name_of
 
@@ -176,7 +176,7 @@ class Signatures:
             return typed.at(None)
         if qualified.name in _ITERATORS:
             return self.argument_of(typed)
-        return self._through(typed, qualified, ("__iter__", "__aiter__"), self.item)
+        return self._through(typed, qualified, ("__iter__", "__aiter__"), self.item, self.item)
 
     def entered(self, typed: Typed) -> Typed:
         """What entering the type gives, where it is a context manager or a function of one."""
@@ -186,15 +186,21 @@ class Signatures:
             return typed.at(None)
         if qualified.name in _MANAGERS or qualified.name in _ITERATORS:
             return self.argument_of(typed)
-        return self._through(typed, qualified, ("__enter__", "__aenter__"), lambda found: found)
+        return self._through(
+            typed, qualified, ("__enter__", "__aenter__"), self.entered, lambda t: t
+        )
 
     def _through(
         self,
         typed: Typed,
         qualified: Qualified,
         methods: tuple[str, ...],
+        again: Callable[[Typed], Typed],
         then: Callable[[Typed], Typed],
     ) -> Typed:
+        alias = self._alias(qualified)
+        if alias is not None:
+            return again(alias)
         cls = load(qualified)
         for owner in cls.__mro__ if isinstance(cls, type) else ():
             text = class_text(owner)
@@ -203,10 +209,26 @@ class Signatures:
                     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and text:
                         found = Typed(node.returns, Place(text.module, text))
                         inner = self.qualified(found)
-                        if inner is not None and (inner.name == "Self" or is_type_variable(inner)):
+                        if inner is not None and is_type_variable(inner):
+                            names = parameters(text, self.translator)
+                            if inner.name in names:
+                                return self.argument_of(typed, names.index(inner.name))
+                            return typed  # a type variable for the type of `self`
+                        if inner is not None and inner.name == "Self":
                             return typed
                         return then(found)
         return typed.at(None)
+
+    def _alias(self, qualified: Qualified) -> Typed | None:
+        """What a name stands for that is defined as another name of a parametrized type."""
+        text = module_text(qualified.module)
+        nodes = text.definitions.get(qualified.name, []) if text is not None else []
+        node = nodes[0] if nodes else None
+        if text is None or not isinstance(node, (ast.Assign, ast.AnnAssign)):
+            return None
+        if not isinstance(node.value, ast.Subscript):
+            return None
+        return Typed(node.value, Place(text))
 
     def bound_of(self, qualified: Qualified) -> Qualified | None:
         """The bound of a type variable."""
