@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import traceback
+import types
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -1002,6 +1003,34 @@ def test_its_await_in_a_closed_stack_is_told_so() -> None:
         coroutine.send(None)
         with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
             coroutine.close()
+
+    asyncio.run(main())
+
+
+def test_a_stack_goes_back_to_whoever_resumed_it() -> None:
+    """Not to the greenlet in which it began, which may be waiting for something else."""
+
+    @types.coroutine
+    def pause(value: str) -> Generator[str, str, str]:
+        return (yield value)
+
+    def caller() -> list[str]:
+        return [async_to_sync(pause)("one"), async_to_sync(pause)("two")]
+
+    async def main() -> None:
+        here = greenlet.getcurrent()
+        coroutine = suspending.run_sync(caller)
+
+        def begin() -> None:
+            here.switch(coroutine.send(None))
+            pytest.fail("the other greenlet was resumed")
+
+        other = greenlet.greenlet(begin)
+        assert other.switch() == "one"
+        assert coroutine.send("first") == "two"
+        with pytest.raises(StopIteration) as stop:
+            coroutine.send("second")
+        assert stop.value.value == ["first", "second"]
 
     asyncio.run(main())
 

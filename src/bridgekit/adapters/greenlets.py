@@ -184,9 +184,7 @@ def drive(call: Callable[[], Any]) -> Generator[Any, Any, Any]:
                 message = asker.switch(coroutine, value, failure)
             else:
                 message = stack.switch(value) if failure is None else stack.throw(failure)
-            if suspension.closing and not stack.dead:
-                raise RuntimeError("the function ignored GeneratorExit")
-            asker = coroutine = yielded = value = failure = None
+            value = failure = None
         if isinstance(message, GreenletExit):
             raise message  # the function raised it; greenlet turns that into a result
         return message
