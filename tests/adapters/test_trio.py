@@ -612,6 +612,56 @@ def test_a_thread_that_asks_while_the_run_ends() -> None:
     assert [type(error) for error in errors] == [trio.Cancelled, trio.Cancelled]
 
 
+@pytest.mark.parametrize("how", ["asks", "waits", "abandoned"])
+def test_ctrl_c_ends_the_run(how: str) -> None:
+    code = f"""
+import os, signal, threading, time, trio
+from bridgekit import async_to_sync, from_thread, to_thread
+
+def strike():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+def asks():
+    strike()
+    while True:
+        from_thread.check_cancelled()
+        time.sleep(0.001)
+
+async def wait():
+    strike()
+    await trio.sleep_forever()
+
+def abandoned():
+    strike()
+    left.wait(30)
+    try:
+        async_to_sync(trio.sleep)(0)
+    except KeyboardInterrupt:
+        print("told", flush=True)
+
+left = threading.Event()
+functions = dict(asks=asks, waits=async_to_sync(wait), abandoned=abandoned)
+
+async def main():
+    try:
+        await to_thread.run_sync(functions[{how!r}], abandon_on_cancel={how == "abandoned"})
+    finally:
+        left.set()
+        with trio.CancelScope(shield=True):
+            await to_thread.run_sync(time.sleep, 0.1)
+
+try:
+    trio.run(main)
+except KeyboardInterrupt:
+    print("ended")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout == ("told\n" if how == "abandoned" else "") + "ended\n"
+
+
 def test_a_worker_of_trios_own_comes_back_to_its_task() -> None:
     async def change() -> str:
         await trio.lowlevel.checkpoint()

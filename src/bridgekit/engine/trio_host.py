@@ -159,7 +159,7 @@ class TrioHost:
         if raise_cancel is not None:
             try:
                 raise_cancel()
-            except trio.Cancelled as cancelled:
+            except (trio.Cancelled, KeyboardInterrupt) as cancelled:
                 return cancelled.with_traceback(None)
         return asyncio.CancelledError("the awaiting task was cancelled")
 
