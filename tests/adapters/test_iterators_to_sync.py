@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import os
 import signal
+import subprocess
 import sys
 import threading
 import weakref
@@ -778,3 +780,52 @@ def test_any_batch_gives_the_same_items(
     except LookupError:
         failed = True
     assert (seen, failed) == (items, fails)
+
+
+# -- processes -------------------------------------------------------------------------------------
+
+_PROGRAM = """
+import asyncio, os, sys
+from bridgekit.adapters.iterators_to_sync import sync_iterator
+
+async def numbers():
+    try:
+        for number in range(100_000):
+            yield number
+    finally:
+        await asyncio.sleep(0)
+        print("closed", flush=True)
+
+items = sync_iterator(numbers(), strict=True)
+next(items)
+if sys.argv[1] == "fork":
+    child = os.fork()
+    if child == 0:
+        try:
+            list(items)
+        except RuntimeError as error:
+            print(type(error).__name__, flush=True)
+        items.close()
+        with sync_iterator(numbers()) as others:
+            print(next(others), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(next(items), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("exit", ["closed"]), ("fork", ["PortalClosedError", "0", "closed", "1", "closed"])],
+)
+def test_the_end_and_the_fork_of_a_process(how: str, expected: list[str]) -> None:
+    if how == "fork" and not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, how],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout.split(), done.returncode) == (expected, 0), done.stderr

@@ -47,6 +47,7 @@ from bridgekit.adapters.batches import (
 from bridgekit.adapters.collecting import is_collecting
 from bridgekit.adapters.own_context import OwnContext
 from bridgekit.adapters.task_steps import TaskSteps
+from bridgekit.engine.hosts import runs_trio
 from bridgekit.errors import PortalClosedError
 
 __all__ = ["SyncIteratorAdapter", "sync_iterator"]
@@ -230,7 +231,7 @@ def _consume(source: _Source[T, S], steps: TaskSteps) -> Generator[T, S, None]:
                 items = steps.run(source.next_batch)
     finally:
         if not source.ended:
-            if is_collecting() or asyncio._get_running_loop() is not None:
+            if is_collecting() or asyncio._get_running_loop() is not None or runs_trio():
                 # On a thread that must not wait: whatever the collector has interrupted may hold
                 # locks that the loop needs.
                 steps.finish_soon(source.close)
