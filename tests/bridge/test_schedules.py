@@ -91,9 +91,14 @@ class Scenario:
             return 1
         kind, rest = plan[0], plan[1:]
         if kind == 0:
+            # With return_exceptions: without, a failed child may win over a cancellation.
             first, _ = await asyncio.gather(
-                to_thread.run_sync(self.sync, rest, None), to_thread.run_sync(self.sync, [], None)
+                to_thread.run_sync(self.sync, rest, None),
+                to_thread.run_sync(self.sync, [], None),
+                return_exceptions=True,
             )
+            if isinstance(first, BaseException):
+                raise first
             return 1 + first
         if kind == 1:
             label = object()
