@@ -28,8 +28,10 @@ from bridgekit import (
     sync_to_async,
     to_thread,
 )
+from bridgekit.adapters import suspending
 from bridgekit.adapters.context_managers_to_async import async_context_manager
 from bridgekit.adapters.context_managers_to_sync import sync_context_manager
+from bridgekit.adapters.iterators_to_sync import sync_iterator
 
 var: contextvars.ContextVar[Any] = contextvars.ContextVar("var")
 ident = sync_to_async(threading.get_ident, thread_sensitive=True)
@@ -674,6 +676,33 @@ def test_under_trio() -> None:
     trio.run(main)
     manager.check()
     assert log == ["left"]
+
+
+def test_in_a_call_stack_that_is_suspended(run: Callable[..., Any]) -> None:
+    pytest.importorskip("greenlet")
+    manager = AsyncManager()
+
+    async def forever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def use() -> None:
+        with sync_context_manager(manager):
+            assert list(sync_iterator(_numbers())) == [0, 1, 2]
+        with pytest.raises(TimeoutError), sync_context_manager(asyncio.timeout)(0.001):
+            async_to_sync(forever)()
+
+    async def main() -> None:
+        await suspending.run_sync(use)
+        assert manager.entered_in is asyncio.current_task()
+
+    run(main())
+    manager.check()
+
+
+async def _numbers() -> AsyncIterator[int]:
+    for number in range(3):
+        await asyncio.sleep(0)
+        yield number
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

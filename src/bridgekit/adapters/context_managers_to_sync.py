@@ -24,7 +24,7 @@ from bridgekit.adapters.calls import run_coroutine
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.adapters.own_context import OwnContext
 from bridgekit.adapters.task_steps import TaskSteps
-from bridgekit.engine.work import Work, current_work
+from bridgekit.engine.work import current_work
 
 __all__ = ["SyncContextManagerAdapter", "sync_context_manager"]
 
@@ -99,15 +99,19 @@ class _Use:
 
 
 class _HostTask:
-    """Enter and leave in the task that awaits this worker thread."""
+    """Enter and leave in the task that awaits this worker thread or that is suspended here.
 
-    def __init__(self, use: _Use, work: Work) -> None:
+    Left in another call to a worker than it was entered in, it is left in another task: the first
+    one may be gone.
+    """
+
+    def __init__(self, use: _Use, target: Callable[..., Any]) -> None:
         self._use = use
-        self._work = work
+        self._target = target
 
     def enter(self) -> Any:
         try:
-            return self._work.ask(self._use.enter)
+            return run_coroutine(self._use.enter)
         except BaseException as error:
             if self._use.is_open:  # interrupted after it had been entered
                 self.leave((type(error), error, error.__traceback__))
@@ -117,7 +121,8 @@ class _HostTask:
         refused: asyncio.CancelledError | None = None
         while True:
             try:
-                suppressed = self._ask(functools.partial(self._use.leave, info))
+                refuse_on_loop_thread(self._target, "sync_context_manager")
+                suppressed = run_coroutine(functools.partial(self._use.leave, info))
             except asyncio.CancelledError as error:
                 if self._use.left:
                     raise
@@ -134,12 +139,6 @@ class _HostTask:
             finally:
                 del refused, info
         return suppressed
-
-    def _ask(self, func: Callable[[], Awaitable[bool | None]]) -> bool | None:
-        if current_work() is self._work and self._work.has_host:
-            return cast("bool | None", self._work.ask(func))
-        # Left elsewhere than it was entered: that task may be gone. Better late than never.
-        return run_coroutine(func)
 
 
 class _OwnTask:
@@ -195,9 +194,9 @@ class SyncContextManagerAdapter(AbstractContextManager[T_co, bool | None]):
             raise RuntimeError("this context manager has been entered already; make one per use")
         suspend = refuse_on_loop_thread(self._target, "sync_context_manager")
         use = _Use(self._source, self._is_function)
-        work = current_work() if suspend is None else None
-        if work is not None and work.has_host:
-            self._task = _HostTask(use, work)
+        work = current_work()
+        if suspend is not None or (work is not None and work.has_host):
+            self._task = _HostTask(use, self._target)
         else:
             self._task = _OwnTask(use, self._target)
         try:
