@@ -615,44 +615,47 @@ def test_a_thread_that_asks_while_the_run_ends() -> None:
 @pytest.mark.parametrize("how", ["asks", "waits", "abandoned"])
 def test_ctrl_c_ends_the_run(how: str) -> None:
     code = f"""
-import os, signal, threading, time, trio
+import signal, threading, time, trio, trio.testing
 from bridgekit import async_to_sync, from_thread, to_thread
 
-def strike():
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+@trio.lowlevel.enable_ki_protection
+async def strike():
+    await trio.testing.wait_all_tasks_blocked()
+    signal.raise_signal(signal.SIGINT)  # for the main task, which sleeps
 
 def asks():
-    strike()
     while True:
         from_thread.check_cancelled()
         time.sleep(0.001)
 
-async def wait():
-    strike()
-    await trio.sleep_forever()
-
 def abandoned():
-    strike()
     left.wait(30)
     try:
         async_to_sync(trio.sleep)(0)
     except KeyboardInterrupt:
         print("told", flush=True)
+    told.set()
 
-left = threading.Event()
-functions = dict(asks=asks, waits=async_to_sync(wait), abandoned=abandoned)
+left, told = threading.Event(), threading.Event()
+functions = dict(asks=asks, waits=async_to_sync(trio.sleep_forever), abandoned=abandoned)
 
 async def main():
-    try:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(strike)
         await to_thread.run_sync(functions[{how!r}], abandon_on_cancel={how == "abandoned"})
+
+async def then():
+    try:
+        await main()
     finally:
         left.set()
-        with trio.CancelScope(shield=True):
-            await to_thread.run_sync(time.sleep, 0.1)
+        if {how == "abandoned"}:
+            with trio.CancelScope(shield=True):
+                await to_thread.run_sync(told.wait, 30)
 
 try:
-    trio.run(main)
-except KeyboardInterrupt:
+    trio.run(then)
+except* KeyboardInterrupt:
     print("ended")
 """
     done = subprocess.run(
