@@ -59,7 +59,7 @@ def super_len(obj: Any, errors: ModuleType) -> int:
 
 def is_stream(data: Any) -> bool:
     """Tell whether *data* is sent piece by piece (a file or iterator) and not encoded."""
-    if isinstance(data, (str, bytes, list, tuple, Mapping)):
+    if type(data) is dict or isinstance(data, (str, bytes, list, tuple, Mapping)):
         return False
     return hasattr(data, "__iter__") or hasattr(data, "__aiter__")
 

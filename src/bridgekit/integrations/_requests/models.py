@@ -207,6 +207,8 @@ class PreparedRequestBase(_Hooks):
 
     def prepare_headers(self, headers: Any) -> None:
         self.headers = checked = CaseInsensitiveDict()
+        if type(headers) is CaseInsensitiveDict and headers.copy_into(checked, _is_sound):
+            return
         for name, value in (headers or {}).items():
             if type(name) is str and type(value) is str and _is_sound(name, value):
                 checked[name] = value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, TypeVar, overload
 
@@ -77,6 +77,18 @@ class CaseInsensitiveDict(MutableMapping[str, Any]):
 
     def items(self) -> ItemsView[str, Any]:
         return _Items(self)
+
+    def copy_into(self, other: CaseInsensitiveDict, is_sound: Callable[[str, str], bool]) -> bool:
+        """Add all items to *other*, as they are kept; False at the first that is not sound.
+
+        What is no pair of plain strings is not sound. Some items may have been added then.
+        """
+        store = other._store
+        for key, pair in self._store.items():
+            if not (type(pair[0]) is str and type(pair[1]) is str and is_sound(*pair)):
+                return False
+            store[key] = pair
+        return True
 
     def has_none(self) -> bool:
         """Tell whether one of the values is None."""
