@@ -52,7 +52,12 @@ def _wait_for(
 ) -> Any:
     work = current_work()
     if work is not None and work.has_host:
-        return work.ask(func, args, kwargs)
+        if not work.asking:
+            return work.ask(func, args, kwargs)
+        # A signal handler, in the middle of a wait for a coroutine in the host task.
+        loop = getattr(work.host, "loop", None)
+        if loop is not None:
+            return call_on_loop(loop, func, *args, **kwargs)
     call_on_trio = foreign_trio()
     if call_on_trio is not None:
         return call_on_trio(func, args, kwargs)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -72,7 +72,10 @@ class BlockingPortal:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._loop
-        open_ = self._owner.is_open if self._owner is not None else self._accepting
+        if self._owner is not None:
+            open_ = self._owner.is_open
+        else:
+            open_ = self._accepting and self._host.is_open
         if loop is None or not open_ or loop.is_closed():
             raise PortalClosedError("this portal is not open")
         return loop
@@ -270,22 +273,37 @@ def default_portal() -> BlockingPortal:
     return BlockingPortal(_owner=portal_loop())
 
 
-@contextmanager
+class _OwnPortal(AbstractContextManager[BlockingPortal]):
+    # Not a generator: one that is never left would be closed by the interpreter at its exit, when
+    # the portal's thread cannot run any more.
+
+    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+        self._loop_factory = loop_factory
+
+    def __enter__(self) -> BlockingPortal:
+        self._owner = PortalLoop("bridgekit-blocking-portal", self._loop_factory)
+        self._portal = BlockingPortal(_owner=self._owner)
+        return self._portal
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        try:
+            if self._owner.is_open:
+                self._owner.call(self._portal.stop, exc_type is not None)
+        finally:
+            self._owner.close()
+
+
 def start_blocking_portal(
     *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> Generator[BlockingPortal, None, None]:
+) -> AbstractContextManager[BlockingPortal]:
     """Start an event loop in a new thread and give a portal to it.
 
     Leaving the block waits for the tasks under way (they are cancelled if an exception leaves
     it), then closes the loop and what was registered with ``at_close``.
     """
-    owner = PortalLoop("bridgekit-blocking-portal", loop_factory)
-    portal = BlockingPortal(_owner=owner)
-    cancel = True
-    try:
-        yield portal
-        cancel = False
-    finally:
-        if owner.is_open:
-            owner.call(functools.partial(portal.stop, cancel))
-        owner.close()
+    return _OwnPortal(loop_factory)

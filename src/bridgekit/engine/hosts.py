@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context
+from threading import get_ident
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -245,9 +246,15 @@ class AsyncioHost:
         has often looked at the letter when this returns.
         """
         self._letters.append(letter)
-        if not self._rung:
-            self._rung = True
-            self._ring()
+        # A signal handler may have interrupted the main thread in the middle of its own ring, so
+        # that one cannot be relied on: the handler might wait for what it posts here.
+        if not self._rung or process.is_main_thread(get_ident()):
+            try:
+                self._rung = True
+                self._ring()
+            except BaseException:
+                self._rung = False  # a signal handler has raised; the next letter rings
+                raise
         if self._closed:
             try:
                 self._letters.remove(letter)

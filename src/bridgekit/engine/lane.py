@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
 from bridgekit.engine.waits.watch import watch
-from bridgekit.engine.wakers import renew_thread_waker, thread_waker
+from bridgekit.engine.wakers import thread_waker
 
 if TYPE_CHECKING:
     from bridgekit.engine.work import Work
@@ -53,6 +53,7 @@ class Lane:
         "_jobs",
         "_open",
         "_parked",
+        "_resting",
         "_waker",
         "parent",
         "thread_id",
@@ -69,10 +70,9 @@ class Lane:
         self._jobs: deque[Work] = deque()
         self._idle = [None]  # who pops the item has found the lane without any job
         self._parked = False
+        self._resting = False
         self._open = True
         self._answered = False
-        if process.is_main_thread(self.thread_id):
-            _main_lanes.append(self)
 
     @property
     def is_open(self) -> bool:
@@ -126,6 +126,8 @@ class Lane:
         job: Work | None = None
         jobs = self._jobs
         try:
+            if process.is_main_thread(self.thread_id):
+                _main_lanes.append(self)
             while True:
                 try:
                     while not self._answered:
@@ -136,27 +138,23 @@ class Lane:
                             if not jobs and not self._idle:
                                 self._idle.append(None)
                         else:
-                            self._parked = True
+                            self._resting = self._parked = True
                             if not (self._answered or jobs):
                                 self._waker.wait()
-                            self._parked = False
+                            self._resting = self._parked = False
                         if self._generation != process.generation():
                             raise RuntimeError("a forked child cannot finish its parent's call")
                     break
                 except BaseException as error:
-                    if job is not None:
-                        # Interrupted around the job: running it again is a no-op if it began.
+                    if job is not None and not job.abort(error):
                         jobs.appendleft(job)
-                        job = None
+                    job = None
                     if raised is not None or not self.is_open:
                         raise
                     raised = error
                     interrupt()
             if raised is not None:
                 raise raised
-        except BaseException:
-            renew_thread_waker()  # a ring may have been on its way when the wait was broken off
-            raise
         finally:
             raised = None
             self._close()
@@ -165,6 +163,11 @@ class Lane:
         self._open = False
         if _main_lanes and self in _main_lanes:
             _main_lanes.remove(self)
+            for lane in _main_lanes:
+                if lane._resting:
+                    # This lane was opened by a signal handler in the middle of that one's wait,
+                    # and may have taken its ring.
+                    lane._waker.ring()
         jobs = self._jobs
         while jobs:
             jobs.popleft().hand_on()

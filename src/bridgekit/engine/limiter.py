@@ -8,7 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
+from bridgekit.engine import process
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.waits.deadlines import has_deadline
 from bridgekit.engine.waits.watch import watch
@@ -45,7 +47,18 @@ class CapacityLimiter:
         self._task_holders: dict[asyncio.Task[Any], int] = {}
         self._known_holders = True
         self._total: float = 1
+        self._strangers = 0
         self.total_tokens = total_tokens
+        _limiters.add(self)
+
+    def _forget_parent(self) -> None:
+        # Who holds the tokens, or waits for one, does not exist in a forked child; but for the
+        # thread that forked, which may yet give its tokens back.
+        self._lock = threading.Lock()
+        self._strangers += self._borrowed
+        self._borrowed = 0
+        self._waiters.clear()
+        self._task_holders.clear()
 
     @property
     def total_tokens(self) -> float:
@@ -123,6 +136,9 @@ class CapacityLimiter:
         """
         with self._lock:
             if self._borrowed == 0:
+                if self._strangers > 0:
+                    self._strangers -= 1
+                    return
                 raise RuntimeError("release() without a token")
             if not self._waiters or self._borrowed > self._total:
                 self._borrowed -= 1
@@ -176,6 +192,17 @@ class CapacityLimiter:
             elif left < 0:
                 self._known_holders = False
         self.release()
+
+
+_limiters: WeakSet[CapacityLimiter] = WeakSet()
+
+
+def _forget_parents() -> None:
+    for limiter in list(_limiters):
+        limiter._forget_parent()
+
+
+process.after_fork(_forget_parents)
 
 
 def _set_granted(waiter: asyncio.Future[None]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any
 from weakref import WeakSet
 
@@ -27,6 +27,7 @@ from bridgekit.errors import PortalClosedError
 __all__ = ["EXIT_SECONDS", "PortalLoop", "call_on_loop", "portal_loop"]
 
 EXIT_SECONDS = 5.0
+_NO_CONTEXT = Context()
 _logger = logging.getLogger("bridgekit")
 
 
@@ -39,7 +40,6 @@ class LoopCall(Lane):
     __slots__ = (
         "_args",
         "_before",
-        "_cancelled",
         "_context",
         "_error",
         "_func",
@@ -67,7 +67,6 @@ class LoopCall(Lane):
         context.run(CURRENT_LANE.set, self)
         self._before = context.copy()
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
         self._result: Any = None
         self._error: BaseException | None = None
         self.portal = portal
@@ -80,10 +79,10 @@ class LoopCall(Lane):
             self.fail(PortalClosedError("the portal was closed before the call began"))
             return
         task = self._task = start_task(self._loop, self._run(), self._context)
-        if not self._answered:
+        if self._answered:
+            self._task = None  # freed here, not by the waiting thread
+        else:
             task.add_done_callback(self._task_ended)
-            if self._cancelled:
-                task.cancel()
 
     def host_closed(self) -> None:
         """The loop has been closed first."""
@@ -121,12 +120,14 @@ class LoopCall(Lane):
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         # A task that was cancelled before its first step has run no code of _run.
+        self._task = None
         self.fail(asyncio.CancelledError())
 
     def _cancel(self) -> None:
-        self._cancelled = True
         if self._task is not None:
             self._task.cancel()
+        else:
+            self.fail(asyncio.CancelledError())  # and never begin
 
     def interrupt(self) -> None:
         """On the calling thread: a signal handler raised; ask for the coroutine's end."""
@@ -134,22 +135,34 @@ class LoopCall(Lane):
 
     def wait(self) -> Any:
         """On the calling thread: park until there is an answer."""
-        try:
-            self.park(self.interrupt)
-        except BaseException:
-            if self.is_open:  # raised by a signal handler before the wait had begun
-                self.interrupt()
-                self.park(self.interrupt)
-            raise
-        if not same_variables(self._before, self._context):
-            ContextMerge().apply(self._before, self._context)
+        self.park(self.interrupt)
+        before, context, result = self._before, self._context, self._result
+        self._forget_outcome()
+        if not same_variables(before, context):
+            ContextMerge().apply(before, context)
+        del before, context
         if self._error is not None:
             error, self._error = self._error, None
             try:
                 raise error
             finally:
                 del error
-        return self._result
+        return result
+
+    def break_off(self) -> None:
+        """On the calling thread, when an exception leaves the call: have the coroutine end first.
+
+        A signal handler may have raised before the wait had begun.
+        """
+        if self.is_open:
+            self.interrupt()
+            self.park(self.interrupt)
+        self._forget_outcome()
+
+    def _forget_outcome(self) -> None:
+        # The contexts refer to this lane, and so may a task that outlives the call.
+        self._before = self._context = _NO_CONTEXT
+        self._result = None
 
 
 class _FirstCall:
@@ -187,14 +200,17 @@ def call_on_loop(
     """
     call = LoopCall(loop, func, args, kwargs)
     del func, args, kwargs
-    host = host_of(loop)
-    if host is None or not host.post(call):
-        try:
-            loop.call_soon_threadsafe(_FirstCall(call))
-        except RuntimeError as error:
-            call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
     try:
+        host = host_of(loop)
+        if host is None or not host.post(call):
+            try:
+                loop.call_soon_threadsafe(_FirstCall(call))
+            except RuntimeError as error:
+                call.fail(PortalClosedError(f"the event loop cannot take the call: {error}"))
         return call.wait()
+    except BaseException:
+        call.break_off()
+        raise
     finally:
         del call
 
@@ -212,9 +228,11 @@ class PortalLoop:
     ) -> None:
         self._lock = threading.Lock()
         self._calls: set[LoopCall] = set()
+        self._generation = process.generation()
         self._open = True
         self._callers: WeakSet[threading.Thread] = WeakSet()
-        self.loop = (loop_factory or asyncio.new_event_loop)()
+        # In an empty context: a loop keeps the one that it is made in.
+        self.loop = Context().run(loop_factory or asyncio.new_event_loop)
         self._host: AsyncioHost | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -223,8 +241,8 @@ class PortalLoop:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are accepted."""
-        return self._open
+        """Whether calls are accepted. A forked child has no thread for its parent's portal."""
+        return self._open and self._generation == process.generation()
 
     def call(self, func: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> Any:
         """Run ``func(...)`` as a task of this loop and wait for it on the calling thread.
@@ -235,13 +253,17 @@ class PortalLoop:
         del func, args, kwargs
         if _caller.portal is not self:
             self._remember_caller()
-        # Known first, then looked whether the portal is open: closing does it the other way round.
-        self._calls.add(call)
-        host = self._host
-        if not self._open or host is None or not host.post(call):
-            call.fail(PortalClosedError("the portal has been closed"))
         try:
+            # Known first, then looked whether the portal is open: closing does it the other way
+            # round.
+            self._calls.add(call)
+            host = self._host
+            if not self.is_open or host is None or not host.post(call):
+                call.fail(PortalClosedError("the portal has been closed"))
             return call.wait()
+        except BaseException:
+            call.break_off()
+            raise
         finally:
             self._calls.discard(call)
             del call
@@ -252,7 +274,7 @@ class PortalLoop:
         Returns False if the portal is closed. Any thread may call this.
         """
         host = self._host
-        return self._open and host is not None and host.post(letter)
+        return self.is_open and host is not None and host.post(letter)
 
     def _remember_caller(self) -> None:
         _caller.portal = self

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
-from weakref import WeakSet
+from weakref import ref
 
 from bridgekit.engine import process
 
@@ -27,7 +27,7 @@ class PipeWaker:
 
     def __init__(self) -> None:
         self._read_end, self._write_end = os.pipe()
-        _pipes.add(self)
+        _pipes[id(self)] = ref(self)
 
     def wait(self) -> None:
         """Sleep until somebody rings; at once if somebody has rung since the last time."""
@@ -39,6 +39,7 @@ class PipeWaker:
 
     def close(self) -> None:
         """Free the descriptors; nobody may be waiting."""
+        _pipes.pop(id(self), None)
         ends = self._read_end, self._write_end
         self._read_end = self._write_end = -1
         for end in ends:
@@ -65,7 +66,7 @@ class LockWaker:
 
 Waker = PipeWaker | LockWaker
 
-_pipes: WeakSet[PipeWaker] = WeakSet()
+_pipes: dict[int, ref[PipeWaker]] = {}
 
 
 def new_waker() -> Waker:
@@ -91,16 +92,13 @@ def thread_waker() -> Waker:
     return waker
 
 
-def renew_thread_waker() -> None:
-    """Forget the current thread's bell: an interrupted wait may have left a ring in it."""
-    _own.waker = None
-
-
 def _forget_pipes() -> None:
     # The child must not ring in its parent, whose pipes it has inherited.
     _own.waker = None
-    for pipe in list(_pipes):
-        pipe.close()
+    for reference in list(_pipes.values()):
+        pipe = reference()
+        if pipe is not None:
+            pipe.close()
 
 
 process.after_fork(_forget_pipes)

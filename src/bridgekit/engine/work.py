@@ -75,7 +75,7 @@ class Wish(Lane):
         self._func: Callable[..., Awaitable[Any]] | None = func
         self._args = args
         self._kwargs = kwargs
-        self._seen = copy_context()
+        self._seen: Context | None = copy_context()
         self._entered: Context | None = None
         self._left: Context | None = None
         self._result: Any = None
@@ -83,14 +83,10 @@ class Wish(Lane):
 
     async def serve(self) -> None:
         """Await the coroutine in the current task and answer. Raises only ``GeneratorExit``."""
-        func, args, kwargs, work = self._func, self._args, self._kwargs, self.work
+        func, args, kwargs = self._func, self._args, self._kwargs
         assert func is not None
-        assert work is not None
         self._forget_call()
-        if not same_variables(work.snapshot, self._seen):
-            if work.merge is None:
-                work.merge = ContextMerge()
-            work.merge.apply(work.snapshot, self._seen)
+        self._carry_context()
         token = CURRENT_LANE.set(self)
         self._entered = copy_context()
         try:
@@ -108,6 +104,15 @@ class Wish(Lane):
         finally:
             del func, args, kwargs
             self.answer()
+
+    def _carry_context(self) -> None:
+        work, seen, self._seen = self.work, self._seen, None
+        assert work is not None
+        assert seen is not None
+        if not same_variables(work.snapshot, seen):
+            if work.merge is None:
+                work.merge = ContextMerge()
+            work.merge.apply(work.snapshot, seen)
 
     def _leave(self, token: Token[Lane | None]) -> None:
         self._left = copy_context()
@@ -131,6 +136,7 @@ class Wish(Lane):
             if work.thread_merge is None:
                 work.thread_merge = ContextMerge()
             work.thread_merge.apply(entered, left)
+        del entered, left
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -138,6 +144,12 @@ class Wish(Lane):
             finally:
                 del error
         return self._result
+
+    def forget(self) -> None:
+        """On the asking thread, at the end. These contexts refer to this lane, and a task that
+        outlives the call may refer to it as well.
+        """
+        self._seen = self._entered = self._left = self._result = None
 
 
 class Work:
@@ -165,6 +177,7 @@ class Work:
     )
 
     abandon = False
+    asking = False  # the thread waits for a coroutine
     cancelled = False
     cancel_pending = False
     limiter: object | None = None
@@ -241,6 +254,21 @@ class Work:
             self._error = error
             self._end()
 
+    def abort(self, error: BaseException) -> bool:
+        """On the thread: :meth:`run` was struck outside the user's function.
+
+        By an exception from outside: a signal handler's, a tracer's. A call that had begun ends
+        with it; returns False if it had not begun, and can be run yet.
+        """
+        if self._ticket:
+            return False
+        if self.ended:
+            self.host.post(self)  # perhaps that was not reached; too often does no harm
+        else:
+            self._error = error
+            self._end()
+        return True
+
     def hand_on(self) -> None:
         """Find another place for the call: the lane that had it has closed."""
         if self._ticket and self.redirect is not None:
@@ -275,6 +303,7 @@ class Work:
         wish = Wish(self, func, args, kwargs or {})
         del func, args, kwargs
         try:
+            self.asking = True
             self._send(wish)
             wish.park(self._interrupt)
         except BaseException:
@@ -283,11 +312,15 @@ class Work:
                 # the host would go on with a coroutine that nobody waits for.
                 self._interrupt()
                 wish.park(self._interrupt)
+            wish.forget()
             raise
+        finally:
+            self.asking = False
         try:
             return wish.collect(self)
         finally:
             self.snapshot = copy_context()
+            wish.forget()
             del wish
 
     def _send(self, wish: Wish) -> None:

@@ -66,21 +66,35 @@ class OwnedThread:
         self._thread.join(timeout)
 
     def _serve(self) -> None:
+        while self._generation == process.generation():
+            try:
+                if self._serve_queue():
+                    return
+            except BaseException:
+                continue  # struck from outside (``PyThreadState_SetAsyncExc``) between two calls
+
+    def _serve_queue(self) -> bool:
         queue = self._queue
+        work: Work | None = None
+        waker = self._waker = thread_waker()
         while self._generation == process.generation():
             try:
                 work = queue.popleft()
             except IndexError:
-                self._waker = thread_waker()  # another one, if a wait was broken off
                 self._parked = True
                 if not queue:
-                    self._waker.wait()
+                    waker.wait()
                 self._parked = False
                 continue
             if work is None:
-                return
-            work.run()
-            del work
+                return True
+            try:
+                work.run()
+            except BaseException as error:
+                if not work.abort(error):
+                    queue.appendleft(work)
+            work = None
+        return True
 
 
 class _PoolWorker:
@@ -91,36 +105,46 @@ class _PoolWorker:
         self.next: Work | None = first
         self.waker: Waker | None = None
         self.leaving = False
+        self.lost = False
         self.idle_since = 0
         self.thread = threading.Thread(
             target=self._serve, name=f"bridgekit-worker-{number}", daemon=True
         )
 
-    def give(self, work: Work | None) -> None:
-        """Give work to this worker, or have it end. Only for who took it off the idle list."""
-        waker = self.waker
-        if work is None:
-            self.leaving = True
-        else:
-            self.next = work
-        assert waker is not None
-        waker.ring()
+    def dismiss(self) -> None:
+        """Have this worker end. Only for who took it off the idle list."""
+        self.leaving = True
+        assert self.waker is not None
+        self.waker.ring()
 
     def _serve(self) -> None:
-        pool = self._pool
         generation = process.generation()
+        try:
+            self._serve_pool(generation)
+        finally:
+            # Normally this has been said already; not when an exception was raised in the engine's
+            # code from outside (``PyThreadState_SetAsyncExc``).
+            if generation == process.generation():
+                self._pool.lost(self)
+
+    def _serve_pool(self, generation: int) -> None:
+        pool = self._pool
+        waker = self.waker = thread_waker()
         work: Work | None
         while True:
             work, self.next = self.next, None
             while work is not None:
-                work.run()
+                try:
+                    work.run()
+                except BaseException as error:
+                    if not work.abort(error):
+                        pool.submit_later(work)
                 del work  # an idle worker must not keep arguments alive
                 if generation != process.generation():
                     return
                 work = pool.next_for(self)
             while self.next is None and not self.leaving:
-                assert self.waker is not None
-                self.waker.wait()
+                waker.wait()
                 if generation != process.generation():
                     return
             if self.next is None:
@@ -195,6 +219,8 @@ class WorkerPool:
         else:
             worker.next = work
             worker.waker.ring()  # type: ignore[union-attr]
+            if worker.lost:
+                self.submit(work)
 
     def _submit_without_idle(self, work: Work) -> None:
         # Interpreter exit: late callers get a thread, but it is not kept.
@@ -248,6 +274,8 @@ class WorkerPool:
             else:
                 worker.next = work
                 worker.waker.ring()  # type: ignore[union-attr]
+                if worker.lost:
+                    queue.appendleft(work)
 
     def _start(self, work: Work) -> None:
         self._started += 1
@@ -260,6 +288,21 @@ class WorkerPool:
             raise
         if self._reaper is None and not self._closed:
             self._start_reaper()
+
+    def lost(self, worker: _PoolWorker) -> None:
+        """A worker's thread is about to end, for whatever reason; others do what it was given.
+
+        Work may then be submitted twice, here and by who gave it; only one can claim it.
+        """
+        worker.lost = True
+        with self._lock:
+            self._workers.discard(worker)
+            if worker in self._idle:
+                self._idle.remove(worker)
+        if worker.next is not None:
+            self.submit(worker.next)
+        elif self._queue:
+            self.wake_for_queue()
 
     def next_for(self, worker: _PoolWorker) -> Work | None:
         """The next call for a worker that has just ended one; None: it is idle, or is to end."""
@@ -275,7 +318,6 @@ class WorkerPool:
             return queue.popleft()
         except IndexError:
             pass
-        worker.waker = thread_waker()  # another one, if a wait was broken off
         worker.idle_since = self._epoch
         self._idle.append(worker)
         if queue or self._closed:
@@ -297,7 +339,7 @@ class WorkerPool:
         except IndexError:
             return False
         self._workers.discard(worker)
-        worker.give(None)
+        worker.dismiss()
         return True
 
     # -- the reaper: its thread lives while the pool has threads -------------------------------

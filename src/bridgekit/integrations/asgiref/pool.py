@@ -25,6 +25,11 @@ class _Job:
     def __init__(self, run: Callable[[], Any]) -> None:
         self.run = run
 
+    def abort(self, error: BaseException) -> bool:
+        """Struck from outside around the call, which reports itself."""
+        owner = getattr(self.run, "__self__", None)
+        return not isinstance(owner, Work) or owner.abort(error)
+
     def hand_on(self) -> None:
         """The lane has closed; the pool still has the call."""
 
