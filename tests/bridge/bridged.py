@@ -386,7 +386,8 @@ class Run:
                 elif step.what == "ask":
                     await to_thread.run_sync(async_to_sync(asyncio.Event().wait))
                 else:
-                    await to_thread.run_sync(time.sleep, 0)
+                    # Long enough for the task to sleep: before that, no timeout can strike.
+                    await to_thread.run_sync(time.sleep, 0.002)
         except TimeoutError:
             struck = True  # asyncio's own error makes a cycle with the task
         else:

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -170,11 +171,13 @@ class _TaskStart:
         self._tasks = tasks
         self._func: Callable[[], Any] | None = func
         self._name = name
+        self._context: Context | None = copy_context()
         self._task: asyncio.Task[None] | None = None
 
     def arrived(self) -> None:
         """On the loop: start."""
-        task = self._task = self._loop.create_task(self._run(), name=self._name)
+        context, self._context = self._context, None
+        task = self._task = self._loop.create_task(self._run(), name=self._name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         self.future.add_done_callback(self._forward_cancel)

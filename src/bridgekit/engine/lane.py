@@ -115,6 +115,11 @@ class Lane:
             self._parked = False
             self._waker.ring()
 
+    def enter(self) -> None:
+        """Before anybody may look for this lane. Whoever calls this must see to :meth:`park`."""
+        if process.is_main_thread(self.thread_id):
+            _main_lanes.append(self)
+
     def park(self, interrupt: Callable[[], None]) -> None:
         """Serve jobs until :meth:`answer`, then close the lane.
 
@@ -126,8 +131,6 @@ class Lane:
         job: Work | None = None
         jobs = self._jobs
         try:
-            if process.is_main_thread(self.thread_id):
-                _main_lanes.append(self)
             while True:
                 try:
                     while not self._answered:

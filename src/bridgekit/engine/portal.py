@@ -201,6 +201,7 @@ def call_on_loop(
     call = LoopCall(loop, func, args, kwargs)
     del func, args, kwargs
     try:
+        call.enter()
         host = host_of(loop)
         if host is None or not host.post(call):
             try:
@@ -254,6 +255,7 @@ class PortalLoop:
         if _caller.portal is not self:
             self._remember_caller()
         try:
+            call.enter()
             # Known first, then looked whether the portal is open: closing does it the other way
             # round.
             self._calls.add(call)

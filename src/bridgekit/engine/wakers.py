@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import ClassVar
 from weakref import ref
 
 from bridgekit.engine import process
@@ -25,9 +26,12 @@ class PipeWaker:
 
     __slots__ = ("__weakref__", "_read_end", "_write_end")
 
+    _known: ClassVar[dict[int, ref[PipeWaker]]] = {}
+    _close_end = staticmethod(os.close)  # there to the end of the interpreter
+
     def __init__(self) -> None:
         self._read_end, self._write_end = os.pipe()
-        _pipes[id(self)] = ref(self)
+        self._known[id(self)] = ref(self)
 
     def wait(self) -> None:
         """Sleep until somebody rings; at once if somebody has rung since the last time."""
@@ -39,12 +43,12 @@ class PipeWaker:
 
     def close(self) -> None:
         """Free the descriptors; nobody may be waiting."""
-        _pipes.pop(id(self), None)
+        self._known.pop(id(self), None)
         ends = self._read_end, self._write_end
         self._read_end = self._write_end = -1
         for end in ends:
             if end >= 0:
-                os.close(end)
+                self._close_end(end)
 
     __del__ = close
 
@@ -65,8 +69,6 @@ class LockWaker:
 
 
 Waker = PipeWaker | LockWaker
-
-_pipes: dict[int, ref[PipeWaker]] = {}
 
 
 def new_waker() -> Waker:
@@ -95,7 +97,7 @@ def thread_waker() -> Waker:
 def _forget_pipes() -> None:
     # The child must not ring in its parent, whose pipes it has inherited.
     _own.waker = None
-    for reference in list(_pipes.values()):
+    for reference in list(PipeWaker._known.values()):
         pipe = reference()
         if pipe is not None:
             pipe.close()

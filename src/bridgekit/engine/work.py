@@ -304,6 +304,7 @@ class Work:
         del func, args, kwargs
         try:
             self.asking = True
+            wish.enter()
             self._send(wish)
             wish.park(self._interrupt)
         except BaseException:
