@@ -13,7 +13,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
-from bridgekit.engine.hosts import AsyncioHost, current_asyncio_host, runs_trio
+from bridgekit.engine.hosts import (
+    AsyncioHost,
+    current_asyncio_host,
+    letters_arrived,
+    runs_trio,
+)
 from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
@@ -60,6 +65,7 @@ class BlockingPortal:
 
     async def _stop(self, cancel_remaining: bool) -> None:
         self._accepting = False
+        await letters_arrived()  # some may begin tasks
         while self._tasks:
             tasks = list(self._tasks)
             if cancel_remaining:

@@ -40,6 +40,7 @@ __all__ = [
     "current_asyncio_host",
     "current_host",
     "host_of",
+    "letters_arrived",
     "runs_trio",
     "start_task",
 ]
@@ -370,6 +371,30 @@ class AsyncioHost:
 
 
 _hosts: WeakSet[AsyncioHost] = WeakSet()
+
+
+class _Mark:
+    """A letter that tells when all letters before it have arrived."""
+
+    __slots__ = ("_reached",)
+
+    def __init__(self, reached: asyncio.Future[None]) -> None:
+        self._reached = reached
+
+    def arrived(self) -> None:
+        if not self._reached.done():
+            self._reached.set_result(None)
+
+    def host_closed(self) -> None:
+        return
+
+
+async def letters_arrived() -> None:
+    """Wait until the running asyncio loop has looked at all that was posted to it before."""
+    host = current_asyncio_host()
+    reached = host.loop.create_future()
+    host.post(_Mark(reached))
+    await reached
 
 
 def start_task(
