@@ -177,13 +177,13 @@ class Work:
     )
 
     abandon = False
-    asking = False  # the thread waits for a coroutine
     cancelled = False
     cancel_pending = False
     limiter: object | None = None
     merge: ContextMerge | None = None  # what was carried into the host's context
     thread_merge: ContextMerge | None = None  # and into the thread's
     redirect: Callable[[Work], None] | None = None
+    asking = False  # the thread waits for a coroutine
     _detached = False
     _interrupted = False
     _on_end: list[Callable[[], None]] | None = None
