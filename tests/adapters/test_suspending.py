@@ -170,6 +170,19 @@ def test_outside_a_stack_the_error_names_the_mode() -> None:
     asyncio.run(main())
 
 
+def test_without_greenlet_the_error_does_not_name_the_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    async def main() -> None:
+        with pytest.raises(LoopThreadError, match=r"await to_thread\.run_sync") as caught:
+            async_to_sync(current_task)()
+        assert "suspending.run_sync" not in str(caught.value)
+
+    asyncio.run(main())
+
+
 def test_a_task_started_in_the_stack_cannot_suspend_it(run: Run) -> None:
     """It may outlive the stack, and it is not the task that would be woken."""
 

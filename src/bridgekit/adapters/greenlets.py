@@ -121,6 +121,7 @@ def _leave_behind(coroutine: Coroutine[Any, Any, Any], yielded: Any) -> greenlet
     suspension.asker = getcurrent()
     suspension.coroutine = coroutine
     suspension.yielded = yielded
+    assert stack.parent is not None
     return stack.parent
 
 
