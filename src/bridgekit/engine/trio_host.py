@@ -208,7 +208,7 @@ class TrioHost:
         """None: a trio task cannot be cancelled by itself, only the scope that it runs in."""
 
 
-_host: trio.lowlevel.RunVar[TrioHost] = trio.lowlevel.RunVar("bridgekit_host")
+_host: Any = trio.lowlevel.RunVar("bridgekit_host")  # not every type checker knows its type
 
 
 def current_trio_host() -> TrioHost:
@@ -217,11 +217,11 @@ def current_trio_host() -> TrioHost:
     :raises RuntimeError: not in a task of trio's.
     """
     try:
-        return _host.get()
+        host: TrioHost = _host.get()
     except LookupError:
         host = TrioHost()
         _host.set(host)
-        return host
+    return host
 
 
 def call_on_trio(
