@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridgekit import CapacityLimiter, ThreadSensitiveContext, async_to_sync, from_thread, to_thread
+from bridgekit.adapters import sync_source
 from bridgekit.adapters.iterators_to_async import async_iterator
 
 var: contextvars.ContextVar[Any] = contextvars.ContextVar("var")
@@ -239,6 +240,29 @@ def test_no_item_is_begun_after_the_budget(run: Callable[..., Any]) -> None:
             for count in range(1, 20):
                 await anext(items)
                 assert source.made == count
+
+    run(main())
+
+
+def test_after_a_long_wait_items_come_singly(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(sync_source, "perf_counter", lambda: clock[0])
+    made = []
+
+    def events() -> Iterator[int]:
+        for number in range(1000):
+            if number == 100:
+                clock[0] += 0.2
+            made.append(number)
+            yield number
+
+    async def main() -> None:
+        async for number in async_iterator(events()):
+            if 101 <= number < 300:  # the wait ended a batch, and lasted 200 milliseconds
+                assert made[-1] == number
+        assert made[-1] == 999
 
     run(main())
 

@@ -33,6 +33,7 @@ from bridgekit import (
     sync_to_async,
     to_thread,
 )
+from bridgekit.adapters import async_source
 from bridgekit.adapters.iterators_to_async import async_iterator
 from bridgekit.adapters.iterators_to_sync import sync_iterator
 
@@ -257,6 +258,24 @@ def test_no_item_is_begun_after_the_budget() -> None:
         for count in range(1, 20):
             next(items)
             assert source.made == count
+
+
+def test_after_a_long_wait_items_come_singly(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(async_source, "perf_counter", lambda: clock[0])
+    made = []
+
+    async def events() -> AsyncIterator[int]:
+        for number in range(1000):
+            if number == 100:
+                clock[0] += 0.2
+            made.append(number)
+            yield number
+
+    for number in sync_iterator(events()):
+        if 101 <= number < 300:
+            assert made[-1] == number
+    assert made[-1] == 999
 
 
 # -- send, throw, close ----------------------------------------------------------------------------

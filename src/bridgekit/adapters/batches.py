@@ -18,17 +18,26 @@ DEFAULT_BATCH = 1024
 DEFAULT_BUDGET = 0.001
 
 
+# A step that takes longer than this, seconds, has probably waited for something. What is shorter
+# may be a wait for the interpreter lock.
+LONG_STEP = 0.05
+# So many items are then handed over singly per second of that step: one crossing costs far less
+# than a millisecond, so it costs little in comparison.
+SINGLES_PER_SECOND = 1000
+
+
 class BatchSize:
     """How many items the next batch may have.
 
     One at first; twice as many after a batch that was made within the budget; as many as there
-    was time for after one that was not.
+    was time for after one that was not. An item must not wait for its batch while the source waits
+    for the next event: after a long step items are handed over singly for some time.
 
     :param most: the bound; 1 is the strict mode.
     :param budget: seconds; no further item is begun after that time.
     """
 
-    __slots__ = ("budget", "limit", "most")
+    __slots__ = ("_singles", "budget", "limit", "most")
 
     def __init__(self, most: int, budget: float) -> None:
         if most < 1:
@@ -36,6 +45,7 @@ class BatchSize:
         self.most = most
         self.budget = budget
         self.limit = 1
+        self._singles = 0
 
     @property
     def is_strict(self) -> bool:
@@ -43,7 +53,18 @@ class BatchSize:
 
     def made_in_time(self, limit: int) -> None:
         """A batch of ``limit`` items stayed within the budget."""
-        self.limit = min(limit * 2, self.most)
+        if self._singles > 0:
+            self._singles -= 1
+            self.limit = 1
+        else:
+            self.limit = min(limit * 2, self.most)
+
+    def out_of_time(self, count: int, seconds: float) -> None:
+        """A batch was ended after ``count`` items, since it had taken so long."""
+        self.limit = count
+        if seconds > LONG_STEP:
+            self.limit = 1
+            self._singles = int(seconds * SINGLES_PER_SECOND)
 
 
 def is_unchanged(before: Context) -> bool:

@@ -20,11 +20,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from concurrent.futures import Executor
-from contextvars import Context, copy_context
-from itertools import repeat
-from time import perf_counter
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -33,10 +30,9 @@ from bridgekit.adapters.batches import (
     DEFAULT_BUDGET,
     BatchSize,
     as_exception,
-    is_unchanged,
     needs_strict,
 )
-from bridgekit.adapters.own_context import OwnContext
+from bridgekit.adapters.sync_source import SyncSource
 from bridgekit.adapters.thread_steps import ThreadSteps
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.limiter import CapacityLimiter
@@ -51,126 +47,7 @@ T_co = TypeVar("T_co", covariant=True)
 S_contra = TypeVar("S_contra", contravariant=True)
 
 
-class _Source(Generic[T, S, R]):
-    """The synchronous side: everything here but the constructor runs on worker threads."""
-
-    def __init__(
-        self,
-        source: Iterable[T] | Callable[[], Iterable[T]],
-        size: BatchSize,
-        own: OwnContext,
-    ) -> None:
-        self._source: Iterable[T] | Callable[[], Iterable[T]] | None = source
-        self._iterator: Iterator[T] | None = None
-        self._size = size
-        self._own = own
-        self.held: list[T] = []
-        self.ended = False
-        self.error: BaseException | None = None
-        self.value: R | None = None
-
-    @property
-    def is_strict(self) -> bool:
-        return self._size.is_strict
-
-    @property
-    def is_unopened(self) -> bool:
-        return self._source is not None
-
-    def _opened(self) -> Iterator[T]:
-        if self._iterator is None:
-            source, self._source = self._source, None
-            assert source is not None
-            self._iterator = iter(source if isinstance(source, Iterable) else source())
-        return self._iterator
-
-    def _collect(self, items: list[T], take: Callable[[], T], limit: int) -> None:
-        append, size = items.append, self._size
-        before = copy_context()
-        try:
-            if limit == size.most == 1:
-                append(take())
-                return
-            deadline = perf_counter() + size.budget
-            for _ in repeat(None, limit):
-                append(take())
-                if perf_counter() >= deadline:
-                    size.limit = len(items)
-                    break
-                if not is_unchanged(before):
-                    self._separate_last(items, before)
-                    break
-            else:
-                size.made_in_time(limit)
-        except StopIteration as stop:
-            self._end(items, before)
-            self.value = stop.value
-        except BaseException as error:
-            self._end(items, before, error)
-
-    def _separate_last(self, items: list[T], before: Context) -> None:
-        self._size.limit = 1
-        if len(items) > 1:
-            # The change came with the last item. The consumer must not see it with the others.
-            self.held.append(items.pop())
-            self._own.hold_back(before)
-
-    def _end(self, items: list[T], before: Context, error: BaseException | None = None) -> None:
-        self.ended = True
-        self.error = error
-        if items and not is_unchanged(before):
-            # The consumer has not come to the end yet, and must not see what the end changes.
-            self._own.hold_back(before)
-
-    def next_batch(self) -> list[T]:
-        """The next items; fewer than could be, none at the end. Raises nothing."""
-        items: list[T] = []
-        try:
-            take = self._opened().__next__
-        except BaseException as error:
-            self.ended = True
-            self.error = error
-        else:
-            self._collect(items, take, self._size.limit)
-        return items
-
-    def send(self, value: S) -> list[T]:
-        """Send a value into the generator; its answer is a batch of one item."""
-        items: list[T] = []
-        generator = cast("Generator[T, S, R]", self._opened())
-        self._collect(items, functools.partial(generator.send, value), 1)
-        return items
-
-    def throw(self, error: BaseException) -> list[T]:
-        """Raise an exception in the generator; its answer is a batch of one item."""
-        self.held.clear()
-        items: list[T] = []
-        iterator = self._opened()
-        if not isinstance(iterator, Generator):
-            self.ended = True
-            self.error = error
-        else:
-            self._collect(items, functools.partial(iterator.throw, error), 1)
-        return items
-
-    def raise_error(self) -> None:
-        """Raise what ended the source, if an exception did. On the consumer's side."""
-        error, self.error = self.error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error
-
-    def close(self) -> None:
-        """Close the generator. Other iterators are left as they are, as ``for`` leaves them."""
-        self.ended = True
-        opened, self._source = self._iterator or self._source, None
-        if isinstance(opened, Generator):
-            opened.close()
-
-
-async def _consume(source: _Source[T, S, R], steps: ThreadSteps) -> AsyncGenerator[T, S]:
+async def _consume(source: SyncSource[T, S, R], steps: ThreadSteps) -> AsyncGenerator[T, S]:
     """The asynchronous side, a generator of its own so that the loop's hooks look after it."""
     try:
         items = await steps.run(source.next_batch)
@@ -212,7 +89,7 @@ class AsyncIteratorAdapter(AsyncGenerator[T_co, S_contra], Generic[T_co, S_contr
 
     __slots__ = ("_inner", "_source", "_steps")
 
-    def __init__(self, source: _Source[T_co, S_contra, R], steps: ThreadSteps) -> None:
+    def __init__(self, source: SyncSource[T_co, S_contra, R], steps: ThreadSteps) -> None:
         self._source = source
         self._steps = steps
         self._inner = cast("AsyncGeneratorType[T_co, S_contra]", _consume(source, steps))
@@ -400,7 +277,7 @@ def _adapt(source: Any, /, *, batch: int, budget: float, **options: Any) -> Any:
         # The engine tells by this which steps take long: a batch does, a single item may not.
         kind = getattr(iterable, "gi_code", type(iterable)), size.is_strict
         steps = ThreadSteps(kind, **options)
-        return AsyncIteratorAdapter(_Source(iterable, size, steps.own), steps)
+        return AsyncIteratorAdapter(SyncSource(iterable, size, steps.own), steps)
 
     if not isinstance(source, type) and isinstance(source, Iterable):
         return adapter(source)
