@@ -208,7 +208,8 @@ class TrioHost:
         """None: a trio task cannot be cancelled by itself, only the scope that it runs in."""
 
 
-_host: Any = trio.lowlevel.RunVar("bridgekit_host")  # not every type checker knows its type
+_RunVar: Any = trio.lowlevel.RunVar  # made by attrs, which not every type checker follows
+_host = _RunVar("bridgekit_host")
 
 
 def current_trio_host() -> TrioHost:
