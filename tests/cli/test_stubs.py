@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from bridgekit.cli.app import app
 
 CASES = Path(__file__).parent / "stubs_cases"
+CHECKED = ["shop.pyi", "use_shop.py", "clients.pyi", "use_clients.py"]
 Stubs = Callable[..., Result]
 
 
@@ -57,12 +58,13 @@ def shop(stubs: Stubs, tmp_path: Path) -> Path:
     result = stubs("shop")
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
+    assert stubs("clients").exit_code == 0
     return tmp_path
 
 
 def test_mypy_sees_exact_signatures(shop: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "shop.pyi", "use_shop.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *CHECKED],
         cwd=shop, capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
@@ -73,7 +75,7 @@ def test_pyright_sees_exact_signatures(shop: Path) -> None:
         pytest.skip("pyright runs on node, which is not here")
     options = ["--pythonpath", sys.executable]
     done = subprocess.run(
-        [sys.executable, "-m", "pyright", *options, "shop.pyi", "use_shop.py"],
+        [sys.executable, "-m", "pyright", *options, *CHECKED],
         cwd=shop, capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1:] == ["0 errors, 0 warnings, 0 informations"], done.stdout

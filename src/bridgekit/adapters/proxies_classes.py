@@ -17,26 +17,10 @@ from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.proxies_iteration import Entered
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of, static_member
+from bridgekit.adapters.proxies_special import PASSED_ON, PROTOCOL, passed_on
 from bridgekit.engine import process
 
-__all__ = ["PASSED_ON", "Family", "Proxy", "ProxyClass", "target_of"]
-
-# Special methods that return at once on either side: passed on, arguments taken out of their
-# proxies and results put into theirs.
-_PASSED_ON = """
-    len length_hint bool contains getitem setitem delitem missing reversed lt le gt ge
-    int float complex index bytes fspath neg pos abs invert round trunc floor ceil
-    add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or
-    radd rsub rmul rmatmul rtruediv rfloordiv rmod rdivmod rpow rlshift rrshift rand rxor ror
-    iadd isub imul imatmul itruediv ifloordiv imod ipow ilshift irshift iand ixor ior
-"""
-PASSED_ON = frozenset(f"__{name}__" for name in _PASSED_ON.split())
-
-# Sorted by colour: name of the special method on the target, and what it becomes.
-_PROTOCOL: dict[Colour, dict[str, str]] = {
-    "async": {"__enter__": "__aenter__", "__exit__": "__aexit__"},
-    "sync": {"__aenter__": "__enter__", "__aexit__": "__exit__"},
-}
+__all__ = ["Family", "Proxy", "ProxyClass", "target_of"]
 
 _lock = threading.RLock()
 
@@ -135,7 +119,7 @@ class Family:
             if self.rules.names(self.rules.awaited, origin, name):
                 found[name] = self.turn_member(MemberKind.CALL, name, static_member(origin, name))
             else:
-                found[name] = _passed_on(name)
+                found[name] = passed_on(name)
         found.update(self.special(origin))
         return found
 
@@ -312,9 +296,9 @@ class Proxy(metaclass=ProxyClass):
         target, cls = self._bridgekit_target, type(self)
         family = cls._bridgekit_family
         origin = type(target)
-        if name in _PROTOCOL[family.colour]:
+        if name in PROTOCOL[family.colour]:
             raise AttributeError(
-                f"{cls.__name__!r} has no {name}: use {_PROTOCOL[family.colour][name]}"
+                f"{cls.__name__!r} has no {name}: use {PROTOCOL[family.colour][name]}"
             )
         try:
             member = static_member(origin, name)
@@ -401,13 +385,3 @@ def _generated(cls: ProxyClass) -> ProxyClass | None:
         if "_bridgekit_family" in base.__dict__:
             return cast(ProxyClass, base)
     return None
-
-
-def _passed_on(name: str) -> Any:
-    def method(self: Proxy, *args: Any) -> Any:
-        family = type(self)._bridgekit_family
-        bound = getattr(self._bridgekit_target, name)
-        return family.adopt(bound(*[family.release(arg) for arg in args]), self)
-
-    method.__name__ = name
-    return method

@@ -28,8 +28,9 @@ from bridgekit.stubs.definitions import (
     statements,
 )
 from bridgekit.stubs.names import Imports, Note, Place, Qualified, Translator, load
-from bridgekit.stubs.proxies import ProxyStubs, is_overload
+from bridgekit.stubs.proxies import ProxyStubs
 from bridgekit.stubs.signatures import body, function
+from bridgekit.stubs.turned import is_overload
 
 __all__ = ["ModuleStub", "StubError", "stub_of"]
 

@@ -8,14 +8,17 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bridgekit.adapters.proxies_classes import PASSED_ON, Family, ProxyClass
+from bridgekit.adapters.proxies_classes import Family, ProxyClass
 from bridgekit.adapters.proxies_rules import Colour, MemberKind, kind_of, static_member
-from bridgekit.stubs.classes import Level, Typed, instance_attributes, levels, parameters
-from bridgekit.stubs.definitions import FunctionNode, module_text
+from bridgekit.adapters.proxies_special import PASSED_ON
+from bridgekit.stubs.classes import Level, Typed, parameters
+from bridgekit.stubs.definitions import FunctionNode
+from bridgekit.stubs.members import Members
 from bridgekit.stubs.names import Imports, Note, Place, Qualified, Translator, load
-from bridgekit.stubs.signatures import Signatures, body, from_runtime, function
+from bridgekit.stubs.signatures import Signatures, body, function
+from bridgekit.stubs.turned import FunctionWriter
 
-__all__ = ["ProxyStubs", "is_overload"]
+__all__ = ["ProxyStubs"]
 
 
 class ProxyStubs:
@@ -91,108 +94,11 @@ class ProxyStubs:
 
         :param first: ``self`` or ``cls`` for methods.
         """
-        writer = _FunctionWriter(self.signatures(family), colour)
+        writer = FunctionWriter(self.signatures(family), colour)
         return writer.methods(name, nodes, kind, place, {}, first=first, decorators=decorators)
 
 
-class _FunctionWriter:
-    """Functions and methods of one colour."""
-
-    def __init__(self, signatures: Signatures, colour: Colour) -> None:
-        self.signatures = signatures
-        self.translator = signatures.translator
-        self.colour: Colour = colour
-
-    def reference(self, module: str, name: str, *arguments: ast.expr) -> ast.expr:
-        base = self.translator.reference(Qualified(module, name))
-        if not arguments:
-            return base
-        index = arguments[0] if len(arguments) == 1 else ast.Tuple([*arguments], ast.Load())
-        return ast.Subscript(base, index, ast.Load())
-
-    def none(self) -> ast.expr:
-        return ast.Constant(None)
-
-    def iterator(self, item: ast.expr) -> ast.expr:
-        if self.colour == "async":
-            return self.reference("collections.abc", "AsyncGenerator", item, self.none())
-        return self.reference("collections.abc", "Generator", item, self.none(), self.none())
-
-    def methods(
-        self,
-        name: str,
-        nodes: list[FunctionNode],
-        kind: MemberKind,
-        place: Place,
-        variables: Mapping[str, ast.expr],
-        *,
-        first: str | None,
-        decorators: tuple[str, ...] = (),
-        returns: ast.expr | None = None,
-    ) -> list[FunctionNode]:
-        """All overloads of one function, under ``name``."""
-        overloads = [node for node in nodes if is_overload(node)] or nodes[-1:]
-        return [
-            self._method(name, node, kind, place, variables, first, decorators, returns)
-            for node in overloads
-        ]
-
-    def _method(
-        self,
-        name: str,
-        node: FunctionNode,
-        kind: MemberKind,
-        place: Place,
-        variables: Mapping[str, ast.expr],
-        first: str | None,
-        decorators: tuple[str, ...],
-        returns: ast.expr | None,
-    ) -> FunctionNode:
-        variables = {**variables, **self._self_variable(node, first)}
-        for decorator in self.signatures.unknown_decorators(node):
-            why = f"{node.name} is decorated with {decorator}; taken to keep the signature"
-            self.translator.any(place, node, why)
-        args = self.signatures.arguments(node, place, variables, first=first)
-        if returns is None:
-            returns, is_async = self._result(node, kind, Typed(node.returns, place, variables))
-        else:
-            is_async = kind is MemberKind.CALL and self.colour == "async"
-        written = [ast.Name(decorator, ast.Load()) for decorator in decorators]
-        if is_overload(node):
-            return function(
-                name, args, returns, is_async=is_async,
-                decorators=[self.translator.typing("overload"), *written],
-            )  # fmt: skip
-        return function(name, args, returns, is_async=is_async, decorators=[*written])
-
-    def _self_variable(self, node: FunctionNode, first: str | None) -> dict[str, ast.expr]:
-        """A type variable that annotates ``self`` or ``cls`` means ``Self``."""
-        positional = [*node.args.posonlyargs, *node.args.args]
-        annotation = positional[0].annotation if first is not None and positional else None
-        if isinstance(annotation, ast.Subscript):
-            annotation = annotation.slice
-        if isinstance(annotation, ast.Name):
-            return {annotation.id: self.translator.typing("Self")}
-        return {}
-
-    def _result(self, node: FunctionNode, kind: MemberKind, typed: Typed) -> tuple[ast.expr, bool]:
-        what = f"the result of {node.name}"
-        result = self.signatures.result
-        is_async = isinstance(node, ast.AsyncFunctionDef)
-        if kind is MemberKind.ITERATOR:
-            return self.iterator(result(self.signatures.item(typed), what, node)), False
-        if kind is MemberKind.CONTEXT_MANAGER:
-            entered = result(self.signatures.entered(typed), what, node)
-            prefix = "AbstractAsync" if self.colour == "async" else "Abstract"
-            return self.reference("contextlib", f"{prefix}ContextManager", entered), False
-        if kind is MemberKind.CALL or kind is MemberKind.AWAITED:
-            if not is_async:
-                typed = self.signatures.awaited(typed)
-            return result(typed, what, node), self.colour == "async"
-        return result(typed, what, node), is_async and not _yields(node)
-
-
-class _ClassWriter(_FunctionWriter):
+class _ClassWriter(FunctionWriter):
     """One proxy class."""
 
     def __init__(self, stubs: ProxyStubs, cls: ProxyClass) -> None:
@@ -200,18 +106,12 @@ class _ClassWriter(_FunctionWriter):
         self.family = cls._bridgekit_family
         self.origin = cls._bridgekit_origin
         super().__init__(stubs.signatures(self.family), self.family.colour)
-        self.levels = levels(self.origin, self.translator)
-        self.attributes = {
-            name: (level, annotation, at)
-            for level in reversed(self.levels)
-            if level.text is not None
-            for name, (annotation, at) in instance_attributes(level.text).items()
-        }
+        self.members = Members(self.origin, self.translator)
 
     def write(self, name: str) -> ast.ClassDef:
         self.name = name
         members: dict[str, list[Any]] = {}
-        names = sorted(self._member_names())
+        names = sorted(self.members.names())
         shadowed = self.translator.shadowed
         self.translator.shadowed = frozenset(names)
         try:
@@ -231,7 +131,7 @@ class _ClassWriter(_FunctionWriter):
         return made
 
     def _bases(self) -> list[ast.expr]:
-        text = self.levels[0].text if self.levels else None
+        text = self.members.levels[0].text if self.members.levels else None
         names = parameters(text, self.translator) if text is not None else []
         if not names or text is None:
             return []
@@ -246,58 +146,19 @@ class _ClassWriter(_FunctionWriter):
             return self.translator.typing("Self")
         return ast.Subscript(ast.Name(self.name, ast.Load()), bases[0].slice, ast.Load())
 
-    def _member_names(self) -> set[str]:
-        found = {name for name in dir(self.origin) if not name.startswith("_")}
-        for level in self.levels:
-            if level.text is not None:
-                for name, nodes in level.text.members.items():
-                    if not name.startswith("_") and isinstance(nodes[0], ast.AnnAssign):
-                        found.add(name)
-        found.update(name for name in self.attributes if not name.startswith("_"))
-        return found
-
-    def _text_of(self, name: str) -> tuple[Level, list[ast.stmt]] | None:
-        for level in self.levels:
-            if level.text is None:
-                if name in level.cls.__dict__:
-                    return None  # defined here, but without text
-                continue
-            nodes = level.text.members.get(name)
-            first = nodes[0] if nodes else None
-            if isinstance(first, ast.Assign) and isinstance(first.value, ast.Name):
-                nodes = level.text.members.get(first.value.id, nodes)  # another name of a method
-            if nodes is not None:
-                return level, nodes
-        return None
-
-    def _definition(self, name: str) -> tuple[Level, list[FunctionNode]]:
-        """The method ``name``, by its text or else by its signature at run time."""
-        found = self._text_of(name)
-        if found is not None:
-            functions = [
-                node
-                for node in found[1]
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            ]
-            if functions:
-                return found[0], functions
-        level = found[0] if found is not None else self._any_level()
-        made = from_runtime(static_member(self.origin, name))
-        if made is None:
-            parsed = ast.parse("def f(self, *args, **kwargs): ...").body[0]
-            assert isinstance(parsed, ast.FunctionDef)
-            made = parsed
-        made.name = name
-        if level.text is not None:
-            for node in ast.walk(made):
-                ast.copy_location(node, level.text.node)
-        return level, [made]
-
-    def _any_level(self) -> Level:
-        for level in self.levels:
-            if level.text is not None:
-                return level
-        raise LookupError(f"there is no text of {self.origin.__qualname__} or of a base of it")
+    def self_annotation(
+        self, node: FunctionNode, place: Place, variables: Mapping[str, ast.expr]
+    ) -> ast.expr | None:
+        positional = [*node.args.posonlyargs, *node.args.args]
+        annotation = positional[0].annotation if positional else None
+        typed = Typed(annotation, place, variables)
+        qualified = self.signatures.qualified(typed)
+        if not isinstance(annotation, ast.Subscript) or qualified is None:
+            return None
+        if load(qualified) is not self.origin:
+            return None
+        index = self.translator.annotation(annotation.slice, place, variables=variables)
+        return ast.Subscript(ast.Name(self.name, ast.Load()), index, ast.Load())
 
     def _member(self, name: str) -> list[Any]:
         rules = self.family.rules
@@ -315,7 +176,7 @@ class _ClassWriter(_FunctionWriter):
         )
         if kind is MemberKind.ATTRIBUTE or (kind is MemberKind.AWAITED and is_property):
             return self._attribute(name, kind)
-        level, nodes = self._definition(name)
+        level, nodes = self.members.definition(name)
         decorators: tuple[str, ...] = ()
         first: str | None = "self"
         if isinstance(member, staticmethod):
@@ -340,30 +201,15 @@ class _ClassWriter(_FunctionWriter):
         return [ast.Assign([ast.Name(name, ast.Store())], value, lineno=0)]
 
     def _attribute(self, name: str, kind: MemberKind) -> list[Any]:
-        found = self._text_of(name)
+        found = self.members.text_of(name)
         if found is not None and isinstance(found[1][0], (ast.FunctionDef, ast.AsyncFunctionDef)):
             level, nodes = found
             return self._property(name, kind, level, nodes)
-        typed, at = self._type_of_attribute(name, found)
+        typed, at = self.members.type_of_attribute(name, found)
         value = self.signatures.result(typed, f"the attribute {name!r}", at)
         if kind is MemberKind.AWAITED:
             return [self._awaited_property(name, value)]
         return [ast.AnnAssign(ast.Name(name, ast.Store()), value, None, 1)]
-
-    def _type_of_attribute(
-        self, name: str, found: tuple[Level, list[ast.stmt]] | None
-    ) -> tuple[Typed, ast.AST | None]:
-        if found is not None:
-            level, (first, *_) = found
-            annotation = first.annotation if isinstance(first, ast.AnnAssign) else None
-            if annotation is None and isinstance(first, ast.Assign):
-                annotation = _constant_type(first.value)
-            return Typed(_bare(annotation), level.place, level.variables), first
-        if name in self.attributes:
-            level, annotation, at = self.attributes[name]
-            return Typed(annotation, level.place, level.variables), at
-        level = self._any_level()
-        return Typed(None, level.place), level.text.node if level.text else None
 
     def _property(
         self, name: str, kind: MemberKind, level: Level, nodes: list[ast.stmt]
@@ -404,7 +250,7 @@ class _ClassWriter(_FunctionWriter):
         source = next(
             (
                 n
-                for level in self.levels
+                for level in self.members.levels
                 for n in ("__init__", "__new__")
                 if (level.text is not None and n in level.text.members)
                 or (
@@ -416,16 +262,16 @@ class _ClassWriter(_FunctionWriter):
         )
         if source is None:
             nodes = [ast.parse("def f(self): ...").body[0]]
-            level = self._any_level()
+            level = self.members.any_level()
         else:
-            level, found = self._definition(source)
+            level, found = self.members.definition(source)
             nodes = [*found]
-            if dataclasses.is_dataclass(level.cls) and self._text_of(source) is None:
+            if dataclasses.is_dataclass(level.cls) and self.members.text_of(source) is None:
                 _annotate_fields(found[0], level)
         kept = [n for n in nodes if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
         if name == "create":
             # Unlike __init__, an ordinary method may not take what a class is covariant in.
-            variables = {**level.variables, **self._covariant(level)}
+            variables = {**level.variables, **self.members.covariant(level)}
             return [
                 *self.methods(
                     name, kept, MemberKind.CALL, level.place, variables, first="cls",
@@ -439,39 +285,27 @@ class _ClassWriter(_FunctionWriter):
             )
         ]  # fmt: skip
 
-    def _covariant(self, level: Level) -> dict[str, ast.expr]:
-        assert level.text is not None
-        found = {}
-        for name in parameters(level.text, self.translator):
-            qualified = self.translator.resolve(name, level.place)
-            text = module_text(qualified.module) if qualified is not None else None
-            call = text.type_variables.get(name) if text is not None else None
-            if call is not None and any(keyword.arg == "covariant" for keyword in call.keywords):
-                found[name] = self.translator.typing("Any")
-        return found
-
     def _protocols(self) -> dict[str, list[Any]]:
         """The special methods, as the proxy has them."""
         written: dict[str, list[Any]] = {}
         rules = self.family.rules
         for name in sorted(PASSED_ON):
-            if hasattr(self.origin, name) and self._text_of(name) is not None:
+            if hasattr(self.origin, name) and self.members.text_of(name) is not None:
                 awaited = rules.names(rules.awaited, self.origin, name)
                 kind = MemberKind.CALL if awaited else MemberKind.PLAIN
                 written[name] = self._special(name, name, kind)
-        if "__call__" in dir(self.origin) and self._text_of("__call__") is not None:
+        if "__call__" in dir(self.origin) and self.members.text_of("__call__") is not None:
             member = static_member(self.origin, "__call__")
             kind = kind_of(self.origin, "__call__", member, rules, self.colour)
             written["__call__"] = self._special("__call__", "__call__", kind)
         there, here = ("", "a") if self.colour == "async" else ("a", "")
-        if hasattr(self.origin, f"__{here}enter__"):
-            for name in (f"__{here}enter__", f"__{here}exit__"):
-                written[name] = self._special(name, name, MemberKind.NATIVE)
-        elif hasattr(self.origin, f"__{there}enter__"):
-            for part in ("enter", "exit"):
-                written[f"__{here}{part}__"] = self._special(
-                    f"__{here}{part}__", f"__{there}{part}__", MemberKind.CALL
-                )
+        # Of two protocols the asynchronous one counts, as at run time.
+        source = "a" if hasattr(self.origin, "__aenter__") else ""
+        kind = MemberKind.NATIVE if source == here else MemberKind.CALL
+        for part in ("enter", "exit"):
+            if hasattr(self.origin, f"__{source}{part}__"):
+                name = f"__{here}{part}__"
+                written[name] = self._special(name, f"__{source}{part}__", kind)
         written.update(self._iteration(there, here))
         return written
 
@@ -497,36 +331,12 @@ class _ClassWriter(_FunctionWriter):
         return {}
 
     def _special(self, name: str, source: str, kind: MemberKind) -> list[Any]:
-        level, nodes = self._definition(source)
+        level, nodes = self.members.definition(source)
         return [*self.methods(name, nodes, kind, level.place, level.variables, first="self")]
-
-
-def is_overload(node: FunctionNode) -> bool:
-    """Whether the definition is one of several, marked with ``overload``."""
-    return any(ast.unparse(d).rpartition(".")[2] == "overload" for d in node.decorator_list)
 
 
 def _is_class_method(nodes: list[FunctionNode]) -> bool:
     return any(ast.unparse(d) == "classmethod" for d in nodes[0].decorator_list)
-
-
-def _yields(node: FunctionNode) -> bool:
-    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node))
-
-
-def _bare(annotation: ast.expr | None) -> ast.expr | None:
-    """``T`` of ``ClassVar[T]`` and ``Final[T]``: on the proxy it is an attribute to read."""
-    if isinstance(annotation, ast.Subscript):
-        name = ast.unparse(annotation.value).rpartition(".")[2]
-        if name in ("ClassVar", "Final"):
-            return annotation.slice
-    return annotation
-
-
-def _constant_type(value: ast.expr) -> ast.expr | None:
-    if isinstance(value, ast.Constant) and value.value is not None and value.value is not ...:
-        return ast.Name(type(value.value).__name__, ast.Load())
-    return None
 
 
 def _annotate_fields(node: FunctionNode, level: Level) -> None:
