@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("asgiref.sync")
 
 PRELUDE = """
-import asyncio, faulthandler, os
+import asyncio, faulthandler, os, signal
 import asgiref.sync as theirs
 import bridgekit
 
@@ -43,7 +43,7 @@ def test_a_child_forked_in_a_worker_of_asgiref_can_call_async_code() -> None:
         def fork():
             child = os.fork()
             if child == 0:
-                faulthandler.dump_traceback_later(2, exit=True)
+                signal.alarm(3)
                 os._exit(bridgekit.async_to_sync(five)())
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
