@@ -1,22 +1,12 @@
-"""What an item costs on its way through an iterator bridge, against what one would write without.
-
-Run as a script it measures these rows alone: the process is pinned to one CPU, a row and its peer
-take turns, and the ratio of each round is kept.
-"""
+"""Iterators across the bridge: what an item costs on its way."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
-import random
-import statistics
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 
+from bridge_row import Row
 from starlette.concurrency import iterate_in_threadpool
 
 from bridgekit import default_portal, to_thread
@@ -25,18 +15,6 @@ from bridgekit.adapters.iterators_to_sync import sync_iterator
 
 BATCHED_ITEMS = 20_000
 SINGLE_ITEMS = 300
-
-Measure = Callable[[], Awaitable[float]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A measure and the peer it is compared with; both return seconds for one item."""
-
-    name: str
-    ours: Measure
-    peer: Measure
-    target: float | None
 
 
 def numbers(count: int) -> Iterator[int]:
@@ -159,6 +137,13 @@ ROWS = [
         0.28,
     ),
     Row(
+        "generator to async, batched / iterate_in_threadpool, uvloop",
+        batched_to_async,
+        starlette_to_async,
+        0.008,
+        loop="uvloop",
+    ),
+    Row(
         "first item of a slow generator / asyncio.to_thread",
         first_item_batched,
         first_item_to_thread,
@@ -189,65 +174,3 @@ ROWS = [
         None,
     ),
 ]
-
-
-async def measure(rounds: int) -> dict[str, dict[str, float | None]]:
-    """The ratios of every row: median and tenth percentile over the rounds."""
-    ratios: dict[str, list[float]] = {row.name: [] for row in ROWS}
-    micros: dict[str, list[float]] = {row.name: [] for row in ROWS}
-    for number in range(rounds + 2):
-        for row in random.sample(ROWS, len(ROWS)):
-            pair = [row.ours, row.peer]
-            times = {}
-            for index in random.sample((0, 1), 2):
-                times[index] = await pair[index]()
-            if number >= 2:  # the first rounds start threads
-                ratios[row.name].append(times[0] / times[1])
-                micros[row.name].append(times[0] * 1e6)
-    return {
-        row.name: {
-            "median": statistics.median(ratios[row.name]),
-            "p10": sorted(ratios[row.name])[rounds // 10],
-            "microseconds": statistics.median(micros[row.name]),
-            "target": row.target,
-        }
-        for row in ROWS
-    }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--uvloop", action="store_true")
-    parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    factory = None
-    if options.uvloop:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        results = runner.run(measure(options.rounds))
-    missed = 0
-    for name, result in results.items():
-        target = result["target"]
-        median = result["median"]
-        assert median is not None
-        mark = ""
-        if target is not None:
-            mark = f"at most {target}" + ("" if median <= target else "  MISSED")
-            missed += median > target
-        print(
-            f"{name:75} {median:8.4f}  p10 {result['p10']:8.4f}"
-            f"  {result['microseconds']:9.3f} us  {mark}"
-        )
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=2)
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
