@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pathlib
 import queue
 import smtplib
 import socketserver
@@ -188,6 +189,26 @@ def test_a_store() -> None:
             assert value == "held"
         assert store.events[:2] == ["scan closed"] * 2
         assert store.events[2:] == ["begin", "swallowed", "end", "same thread: True"]
+
+    asyncio.run(main())
+
+
+def test_paths(tmp_path: pathlib.Path) -> None:
+    """``pathlib.Path(...)`` makes an object of a subclass."""
+
+    async def main() -> None:
+        Path = async_proxy(pathlib.Path, iterators={"iterdir"}, plain={"with_suffix"})
+        path = Path(tmp_path)
+        assert isinstance(path, Path)
+        await (path / "a.txt").write_text("text")
+        (child,) = [child async for child in path.iterdir()]
+        assert isinstance(child, Path)
+        assert isinstance(child, pathlib.Path)
+        assert await child.read_text() == "text"
+        assert child.with_suffix(".md").name == "a.md"
+        assert await (await Path.cwd()).is_dir()
+        assert "read_text" in vars(type(child))
+        assert "write_text" in vars(type(path / "b"))
 
     asyncio.run(main())
 

@@ -314,7 +314,11 @@ class Proxy(metaclass=ProxyClass):
         if isinstance(member, (staticmethod, classmethod)):
             return family.turn(kind, self, getattr(target, name))
         owner = _generated(cls)
-        if owner is not None and owner._bridgekit_origin is origin:
+        # A target may be of a subclass, as every pathlib.Path is.
+        if (
+            owner is not None
+            and inspect.getattr_static(owner._bridgekit_origin, name, None) is member
+        ):
             setattr(owner, name, family.turn_member(kind, name, member))
             return getattr(self, name)
         return family.turn(kind, self, getattr(target, name))
