@@ -168,6 +168,7 @@ def cancel(
 
     def bridged(bag: Baggage) -> None:
         run = Run(tokens, loop, tuple(steps))
+        run.bound = not may_abandon(tree)
         still_open: list[int] = []
 
         async def main() -> None:
