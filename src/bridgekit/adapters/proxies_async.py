@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.calls import sync_to_async
@@ -84,8 +84,6 @@ class AsyncFamily(Family):
         """Call ``bound`` on a worker thread by the rules; adopt what it returns."""
         args, kwargs = self.release_all(args, kwargs)
         result = await self.call_raw(proxy, bound, args, kwargs)
-        if inspect.iscoroutine(result):
-            result = await result
         return self.adopt(result, proxy)
 
     def call_raw(
@@ -105,7 +103,11 @@ class AsyncFamily(Family):
         if kind in (MemberKind.CALL, MemberKind.AWAITED):
 
             async def call(proxy: Proxy | None, /, *args: Any, **kwargs: Any) -> Any:
-                return await family.call(proxy, resolve(proxy), *args, **kwargs)
+                args, kwargs = family.release_all(args, kwargs)
+                result = await family.call_raw(proxy, resolve(proxy), args, kwargs)
+                if type(result) is CoroutineType:
+                    result = await result
+                return family.adopt(result, proxy)
 
             return call
         if kind is MemberKind.NATIVE and inspect.iscoroutinefunction(member):

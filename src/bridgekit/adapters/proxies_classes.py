@@ -22,12 +22,17 @@ from bridgekit.engine import process
 
 __all__ = ["Family", "Proxy", "ProxyClass", "target_of"]
 
+_SIMPLE = (type(None), bool, int, float, str, bytes)
+
 _lock = threading.RLock()
 
 
 def _renew_lock() -> None:
     global _lock
-    _lock = threading.RLock()
+    _SIMPLE = (type(None), bool, int, float, str, bytes)
+
+
+_lock = threading.RLock()
 
 
 process.after_fork(_renew_lock)
@@ -41,6 +46,8 @@ class Family:
 
     def __init__(self, rules: ProxyRules) -> None:
         self.rules = rules
+        # A short cut for the results that most methods have.
+        self._plain_results = frozenset(cls for cls in _SIMPLE if not rules.wraps(cls))
         self._classes: dict[type, ProxyClass] = {}
         self._proxies: dict[int, weakref.ref[Proxy]] = {}
 
@@ -148,6 +155,8 @@ class Family:
 
     def adopt(self, value: Any, parent: Proxy | None) -> Any:
         """A result on its way to the caller: a proxy where the rules say so."""
+        if type(value) in self._plain_results:
+            return value
         if parent is not None and value is parent._bridgekit_target:
             return parent
         if self._is_wrapped(value):
@@ -198,7 +207,11 @@ class Family:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """:meth:`release` of all arguments of a call."""
         release = self.release
-        return tuple([release(a) for a in args]), {k: release(v) for k, v in kwargs.items()}
+        if args:
+            args = tuple([release(value) for value in args])
+        if kwargs:
+            kwargs = {name: release(value) for name, value in kwargs.items()}
+        return args, kwargs
 
 
 def target_of(value: Any) -> Any:
