@@ -17,6 +17,7 @@ from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.foreign import foreign_loop, foreign_trio
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
 from bridgekit.engine.portal import call_on_loop, portal_loop
 from bridgekit.engine.serving import serving_loop
 from bridgekit.engine.work import current_work
@@ -31,7 +32,7 @@ T = TypeVar("T")
 _COROUTINE_MARKS = ("_is_coroutine_mark", "_is_coroutine_marker", "_is_coroutine")
 
 _modules = sys.modules
-_PLAIN = {"limiter": None, "abandon_on_cancel": False, "executor": None, "affinity": "chain"}
+_PLAIN = CallOptions()
 
 
 def run_coroutine(func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
@@ -117,7 +118,11 @@ def sync_to_async(
     affinity: Affinity | None = None,
     limiter: CapacityLimiter | None = None,
     executor: Executor | None = None,
+    timeout: float | None = None,
     abandon_on_cancel: bool = False,
+    cancel_grace: float | None = None,
+    on_abandoned: OnAbandoned | None = None,
+    context: ContextMode = "propagate",
 ) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
 
@@ -129,7 +134,11 @@ def sync_to_async(
     affinity: Affinity | None = None,
     limiter: CapacityLimiter | None = None,
     executor: Executor | None = None,
+    timeout: float | None = None,
     abandon_on_cancel: bool = False,
+    cancel_grace: float | None = None,
+    on_abandoned: OnAbandoned | None = None,
+    context: ContextMode = "propagate",
 ) -> Callable[[Callable[P, T]], Callable[P, Coroutine[Any, Any, T]]]: ...
 
 
@@ -140,7 +149,11 @@ def sync_to_async(
     affinity: Affinity | None = None,
     limiter: CapacityLimiter | None = None,
     executor: Executor | None = None,
+    timeout: float | None = None,
     abandon_on_cancel: bool = False,
+    cancel_grace: float | None = None,
+    on_abandoned: OnAbandoned | None = None,
+    context: ContextMode = "propagate",
 ) -> Callable[..., Any]:
     """Make a synchronous function callable from asynchronous code; it runs on a worker thread.
 
@@ -156,20 +169,22 @@ def sync_to_async(
         raise ValueError("thread_sensitive=True is affinity='context'; two were given")
     if executor is not None and (thread_sensitive or affinity is not None):
         raise ValueError("an executor picks the thread itself; it excludes an affinity")
-    if affinity not in (None, "chain", "context", "main"):
-        raise ValueError(f'affinity must be "chain", "context" or "main", not {affinity!r}')
-    options: dict[str, Any] = {
-        "limiter": limiter,
-        "abandon_on_cancel": abandon_on_cancel,
-        "executor": executor,
-        "affinity": affinity or ("context" if thread_sensitive else "chain"),
-    }
+    options = CallOptions(
+        affinity=affinity or ("context" if thread_sensitive else "chain"),
+        limiter=limiter,
+        executor=executor,
+        timeout=timeout,
+        abandon_on_cancel=abandon_on_cancel,
+        cancel_grace=cancel_grace,
+        on_abandoned=on_abandoned,
+        context=context,
+    )
     if func is None:
         return functools.partial(_to_async, options=options)
     return _to_async(func, options=options)
 
 
-def _to_async(func: Callable[..., Any], *, options: dict[str, Any]) -> Callable[..., Any]:
+def _to_async(func: Callable[..., Any], *, options: CallOptions) -> Callable[..., Any]:
     if isinstance(func, (staticmethod, classmethod)):
         return type(func)(_to_async(func.__func__, options=options))
     if inspect.iscoroutinefunction(func):
@@ -194,7 +209,7 @@ def _to_async(func: Callable[..., Any], *, options: dict[str, Any]) -> Callable[
     else:
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            crossing = cross(target, args, kwargs, **options)
+            crossing = cross(target, args, kwargs, options)
             del args, kwargs
             return await crossing
 

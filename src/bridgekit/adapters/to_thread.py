@@ -10,6 +10,7 @@ from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
 from bridgekit.engine.workers import shared_pool
 
 __all__ = ["get_max_workers", "run_sync", "set_max_workers"]
@@ -22,8 +23,12 @@ async def run_sync(
     /,
     *args: Any,
     limiter: CapacityLimiter | None = None,
+    timeout: float | None = None,
     abandon_on_cancel: bool = False,
+    cancel_grace: float | None = None,
+    on_abandoned: OnAbandoned | None = None,
     affinity: Affinity = "chain",
+    context: ContextMode = "propagate",
     **kwargs: Any,
 ) -> T:
     """Call ``func(*args, **kwargs)`` on a worker thread and await its result.
@@ -42,21 +47,45 @@ async def run_sync(
 
     :param limiter: take a token of it for the time the thread works. A call further down a chain
         that already holds a token runs under that token.
+    :param timeout: seconds, waiting for a token and for a thread included. Then the call is
+        cancelled as described above, and ``TimeoutError`` is raised where ``CancelledError`` would.
     :param abandon_on_cancel: leave at once when cancelled. The function goes on in its thread, it
         keeps its token until it ends, and its result is dropped.
+    :param cancel_grace: when cancelled, wait so many seconds for the function to end; then leave
+        it behind as with ``abandon_on_cancel``, and log a warning.
+    :param on_abandoned: called with the result (or None) and the exception (or None) of a function
+        that was left behind, on its thread, when it has ended: the place to give back what it
+        returned.
     :param affinity: which thread: ``"chain"`` (the parked thread of this chain of calls, or the
         pool), ``"context"`` (one thread for the whole ``ThreadSensitiveContext``), ``"main"``.
+    :param context: ``"propagate"`` runs the function in a copy of the task's context and carries
+        back what it has changed. ``"share"`` runs it in the task's own context, so that a token
+        of ``ContextVar.set`` may be used in a later call. Such a function may not ask for
+        coroutines, and no other task may run in the same context meanwhile.
+    :raises TimeoutError: the timeout is over.
+    :raises ValueError: options that exclude each other.
+    :raises RuntimeError: ``context="share"`` and the task's own context cannot be found.
     :raises DeadlockError: ``affinity="main"`` and the main thread cannot serve the call.
     """
-    if limiter is not None or abandon_on_cancel or affinity != "chain":
-        crossing = cross(
-            func,
-            args,
-            kwargs,
-            limiter=limiter,
-            abandon_on_cancel=abandon_on_cancel,
+    if (
+        limiter is not None
+        or timeout is not None
+        or abandon_on_cancel
+        or cancel_grace is not None
+        or on_abandoned is not None
+        or affinity != "chain"
+        or context != "propagate"
+    ):
+        options = CallOptions(
             affinity=affinity,
+            limiter=limiter,
+            timeout=timeout,
+            abandon_on_cancel=abandon_on_cancel,
+            cancel_grace=cancel_grace,
+            on_abandoned=on_abandoned,
+            context=context,
         )
+        crossing = cross(func, args, kwargs, options)
         del func, args, kwargs
         return cast(T, await crossing)
     host = current_host()
@@ -80,15 +109,10 @@ async def run_call(
     executor: Executor | None = None,
 ) -> T:
     """:func:`run_sync` for a call without arguments; ``executor`` replaces the affinity."""
-    crossing = cross(
-        call,
-        (),
-        {},
-        limiter=limiter,
-        abandon_on_cancel=abandon_on_cancel,
-        affinity=affinity,
-        executor=executor,
+    options = CallOptions(
+        limiter=limiter, abandon_on_cancel=abandon_on_cancel, affinity=affinity, executor=executor
     )
+    crossing = cross(call, (), {}, options)
     del call
     return cast(T, await crossing)
 

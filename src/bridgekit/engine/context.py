@@ -13,7 +13,7 @@ from contextvars import Context, ContextVar, Token
 from gc import get_referents
 from typing import Any
 
-__all__ = ["ContextMerge", "same_variables"]
+__all__ = ["ContextMerge", "own_context", "same_variables"]
 
 _ABSENT = object()
 _CPYTHON = sys.implementation.name == "cpython"
@@ -28,6 +28,28 @@ def same_variables(one: Context, other: Context) -> bool:
     """
     mappings = get_referents(one, other)
     return _CPYTHON and len(mappings) == 2 and mappings[0] is mappings[1]
+
+
+_probe: ContextVar[object] = ContextVar("bridgekit_probe")
+
+
+def own_context(task: object) -> Context:
+    """The context that the current task runs in: the object itself, not a copy.
+
+    :raises RuntimeError: the current context is not the task's (in a greenlet, say), or it cannot
+        be found.
+    """
+    get_context = getattr(task, "get_context", None)  # Python 3.12
+    contexts = [get_context()] if get_context is not None else get_referents(task)
+    mark = object()
+    token = _probe.set(mark)
+    try:
+        for context in contexts:
+            if isinstance(context, Context) and context.get(_probe) is mark:
+                return context
+    finally:
+        _probe.reset(token)
+    raise RuntimeError("the code that is running does not run in its task's own context")
 
 
 class ContextMerge:

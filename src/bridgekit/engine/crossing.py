@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from bridgekit.engine import workers
-from bridgekit.engine.affinity import Affinity, dispatch, holder_of
+from bridgekit.engine.affinity import dispatch, holder_of
 from bridgekit.engine.hosts import Host, current_host
-from bridgekit.engine.lane import CURRENT_LANE
-from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.lane import CURRENT_LANE, Lane
+from bridgekit.engine.options import CallOptions
 from bridgekit.engine.work import Work
 
 __all__ = ["cross", "start"]
@@ -60,35 +61,48 @@ async def cross(
     func: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    *,
-    limiter: CapacityLimiter | None,
-    abandon_on_cancel: bool,
-    affinity: Affinity,
-    executor: Executor | None = None,
+    options: CallOptions,
 ) -> Any:
-    """Call ``func(*args, **kwargs)`` on a thread and await its outcome.
-
-    :param executor: replaces the affinity.
-    """
+    """Call ``func(*args, **kwargs)`` on a thread and await its outcome."""
     host = current_host()
+    if options.timeout is not None:
+        async with host.timeout(options.timeout):
+            return await _cross(host, func, args, kwargs, options)
+    return await _cross(host, func, args, kwargs, options)
+
+
+async def _cross(
+    host: Host,
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: CallOptions,
+) -> Any:
     if host.checkpoints:
         await host.checkpoint()
+    limiter = options.limiter
     held = holder_of(limiter) if limiter is not None else None
     take_token = limiter is not None and held is None
     if limiter is not None and take_token and not limiter.acquire_nowait():
         await limiter.acquire()
     work = Work(host, func, args, kwargs)
     del func, args, kwargs
-    work.abandon = abandon_on_cancel
+    work.abandon = options.abandon_on_cancel
+    if options.cancel_grace is not None:
+        work.grace = options.cancel_grace
+    if options.on_abandoned is not None:
+        work.on_abandoned = options.on_abandoned
     if limiter is not None:
         work.limiter = limiter
         if take_token:
             work.add_end_callback(limiter.release)
     try:
-        if executor is not None:
-            executor.submit(work.run)
-        elif held is None or not held.offer(work)[0]:
-            dispatch(work, affinity)
+        if options.context == "share":
+            work.share(host.task_context())
+            # Not before the task sleeps: until then the loop's thread is in its context.
+            host.call_soon(partial(copy_context().run, _send_or_fail, work, held, options))
+        else:
+            _send(work, held, options)
     except BaseException as error:
         work.fail(error)  # gives the token back
         raise
@@ -97,3 +111,17 @@ async def cross(
             return await work.give_way_and_finish()
         return work.finish()
     return await work.outcome()
+
+
+def _send(work: Work, held: Lane | None, options: CallOptions) -> None:
+    if options.executor is not None:
+        options.executor.submit(work.run)
+    elif held is None or not held.offer(work)[0]:
+        dispatch(work, options.affinity)
+
+
+def _send_or_fail(work: Work, held: Lane | None, options: CallOptions) -> None:
+    try:
+        _send(work, held, options)
+    except BaseException as error:
+        work.fail(error)

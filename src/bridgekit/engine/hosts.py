@@ -22,13 +22,14 @@ import types
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
 from threading import get_ident
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from bridgekit.engine import process
+from bridgekit.engine.context import own_context
 from bridgekit.engine.wakers import PipeWaker
 
 __all__ = [
@@ -62,6 +63,8 @@ class Letter(Protocol):
 class Sleeper(Protocol):
     """Whose task sleeps in a waiter; decides what cancelling that task means now."""
 
+    cancel_message: Any  # of the last cancellation; scopes of anyio know theirs by it
+
     def may_leave_on_cancel(self) -> bool:
         """Whether the task may leave at once; otherwise it is told when it is next resumed."""
 
@@ -77,11 +80,15 @@ class Host(Protocol):
     def call_soon(self, callback: Callable[[], object]) -> None: ...
     def cancellation(self, sleeper: Sleeper) -> BaseException: ...
     async def checkpoint(self) -> None: ...
+    async def leave(self, sleeper: Sleeper) -> None: ...
     def waiter(self, sleeper: Sleeper) -> Any: ...
     def turn(self) -> Any: ...
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Any: ...
     def must_give_way(self) -> bool: ...
     async def give_way(self) -> None: ...
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[Any]: ...
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> None: ...
+    def task_context(self) -> Context: ...
     def later(self, callback: Callable[[], None]) -> None: ...
     def current_task(self) -> Any: ...
 
@@ -95,6 +102,7 @@ class Waiter:
     __slots__ = (
         "_asyncio_future_blocking",
         "_callbacks",
+        "_cancel_kept",
         "_fired",
         "_loop",
         "_message",
@@ -106,6 +114,7 @@ class Waiter:
         self._sleeper: Sleeper | None = sleeper
         self._callbacks: list[tuple[Callable[[Any], object], Context | None]] = []
         self._fired = False
+        self._cancel_kept = False
         self._message: tuple[Any] | None = None
         self._asyncio_future_blocking = False
 
@@ -133,12 +142,23 @@ class Waiter:
     def cancel(self, msg: Any = None) -> bool:
         """Called when the task is cancelled."""
         sleeper = self._sleeper
-        if self._fired or sleeper is None or not sleeper.may_leave_on_cancel():
+        if self._fired or sleeper is None:
+            return False
+        sleeper.cancel_message = msg
+        if not sleeper.may_leave_on_cancel():
+            self._cancel_kept = True
             return False
         if self._message is None:
             self._message = (msg,)
             self._loop.call_soon(self.fire)
         return True
+
+    def leave(self) -> None:
+        """On the loop's thread, outside any task: resume the task with a cancellation."""
+        if not self._fired and self._message is None:
+            if not self._cancel_kept and self._sleeper is not None:
+                self._message = (self._sleeper.cancel_message,)
+            self.fire()
 
     # The rest of a future's interface, for tasks and for who looks at what a task awaits.
 
@@ -287,7 +307,7 @@ class AsyncioHost:
 
     def cancellation(self, sleeper: Sleeper) -> BaseException:
         """What a thread is to raise when it learns that its host has been cancelled."""
-        return asyncio.CancelledError("the awaiting task was cancelled")
+        return asyncio.CancelledError(sleeper.cancel_message or "the awaiting task was cancelled")
 
     # -- the loop's thread ---------------------------------------------------------------------
 
@@ -330,6 +350,10 @@ class AsyncioHost:
     async def checkpoint(self) -> None:
         """Nothing: a task need not look for cancellation before it sleeps."""
 
+    async def leave(self, sleeper: Sleeper) -> None:
+        """Raise the cancellation that the current task was told of earlier."""
+        raise self.cancellation(sleeper)
+
     def turn(self) -> asyncio.Future[None]:
         """For the current task to await until a limiter has a token for it."""
         return self.loop.create_future()
@@ -352,6 +376,21 @@ class AsyncioHost:
     async def give_way(self) -> None:
         """Let the loop turn once."""
         await _give_way()
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """A block that is cancelled after some seconds, and then raises ``TimeoutError``."""
+        return asyncio.timeout(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Have ``callback()`` called after some seconds."""
+        self.loop.call_later(seconds, callback, context=Context())
+
+    def task_context(self) -> Context:
+        """The context that the current task runs in: itself, not a copy.
+
+        :raises RuntimeError: the caller does not run in its task's context.
+        """
+        return own_context(self.current_task())
 
     def later(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called once, after the tasks that are ready now."""

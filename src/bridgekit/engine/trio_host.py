@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
+from types import TracebackType
 from typing import Any
 
+import outcome
 import trio
 
 from bridgekit.engine.context import ContextMerge
@@ -65,6 +67,35 @@ class TrioWaiter:
             self._fired = True
             if self._task is not None:
                 trio.lowlevel.reschedule(self._task)
+
+
+    def leave(self) -> None:
+        """On trio's thread, outside any task: resume the task with its cancellation."""
+        if not self._fired and self._task is not None:
+            self._fired = True
+            raise_cancel: RaiseCancel = self._sleeper.raise_cancel  # type: ignore[union-attr]
+            trio.lowlevel.reschedule(self._task, outcome.capture(raise_cancel))
+
+
+class _Timeout:
+    """``trio.fail_after``, with the built-in exception."""
+
+    def __init__(self, seconds: float) -> None:
+        self._scope = trio.move_on_after(seconds)
+
+    async def __aenter__(self) -> None:
+        self._scope.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool | None:
+        suppressed = self._scope.__exit__(exc_type, exc, tb)
+        if self._scope.cancelled_caught:
+            raise TimeoutError
+        return suppressed
 
 
 class TrioTurn:
@@ -123,6 +154,11 @@ class _SystemTask:
         self._callbacks.append(callback)
 
 
+async def _call_after(seconds: float, callback: Callable[[], object]) -> None:
+    await trio.sleep(seconds)
+    callback()
+
+
 class TrioHost:
     """A trio run. Made in one of its tasks, once per run."""
 
@@ -169,6 +205,11 @@ class TrioHost:
         """What every call begins with."""
         await trio.lowlevel.checkpoint()
 
+    async def leave(self, sleeper: Sleeper) -> None:
+        """Raise the cancellation that the current task was told of earlier."""
+        await trio.lowlevel.checkpoint()  # in the cancelled scope
+        raise self.cancellation(sleeper)
+
     def waiter(self, sleeper: Sleeper) -> TrioWaiter:
         """For the current task to await."""
         return TrioWaiter(sleeper)
@@ -199,6 +240,18 @@ class TrioHost:
     async def give_way(self) -> None:
         """Let trio's loop turn once."""
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def timeout(self, seconds: float) -> _Timeout:
+        """A block that is cancelled after some seconds, and then raises ``TimeoutError``."""
+        return _Timeout(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Have ``callback()`` called after some seconds."""
+        trio.lowlevel.spawn_system_task(_call_after, seconds, callback, context=Context())
+
+    def task_context(self) -> Context:
+        """The context that the current task runs in: itself, not a copy."""
+        return trio.lowlevel.current_task().context
 
     def later(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called once, after the tasks that are ready now."""

@@ -16,7 +16,8 @@ Cancellation of the host:
 * while the thread runs: remembered, raised in the host when the thread has ended. The thread can
   ask (``check_cancelled``), and its next request for a coroutine raises ``CancelledError``;
 * while the thread waits for a coroutine: delivered into that coroutine, as ordinary cancellation;
-* with ``abandon_on_cancel``: the host leaves at once, the thread goes on and its result is dropped;
+* with ``abandon``: the host leaves at once, the thread goes on and its result is dropped;
+* with a ``grace``: remembered, and after so many seconds as with ``abandon``;
 * of a task that cancels itself and then makes a call which completes before the task would have
   slept: raised at the task's next await that does sleep, as with any await that need not.
 """
@@ -24,6 +25,7 @@ Cancellation of the host:
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
@@ -33,11 +35,15 @@ from typing import TYPE_CHECKING, Any
 from bridgekit.engine import process
 from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.lane import CURRENT_LANE, Lane
+from bridgekit.engine.naming import describe
+from bridgekit.errors import DeadlockError
 
 if TYPE_CHECKING:
     from bridgekit.engine.hosts import Host
 
 __all__ = ["Wish", "Work", "current_work"]
+
+_logger = logging.getLogger("bridgekit")
 
 
 class _ThreadState(threading.local):
@@ -99,6 +105,10 @@ class Wish(Lane):
         except BaseException as error:
             self._error = error
             self._leave(token)
+            work = self.work
+            if work is not None and work.grace is not None and not isinstance(error, Exception):
+                work.note_cancellation(error)
+            del work
         else:
             self._leave(token)
         finally:
@@ -177,7 +187,13 @@ class Work:
     )
 
     abandon = False
+    grace: float | None = None
+    overdue = False  # cancelled, and the grace is over
+    shared = False  # runs in its host's own context
+    on_abandoned: Callable[[Any, BaseException | None], object] | None = None
+    _left_behind = False  # the host has gone without the outcome
     cancelled = False
+    cancel_message: Any = None
     cancel_pending = False
     limiter: object | None = None
     merge: ContextMerge | None = None  # what was carried into the host's context
@@ -283,7 +299,15 @@ class Work:
         if self._waiter is not None:
             self.host.post(self)
         if self._detached:
+            if self.on_abandoned is not None and self._left_behind:
+                self._report_abandoned(self.on_abandoned)
             self._error = None  # nobody will collect it, and it would refer back to this object
+
+    def _report_abandoned(self, callback: Callable[[Any, BaseException | None], object]) -> None:
+        try:
+            self._context.run(callback, self._result, self._error)
+        except Exception:
+            _logger.exception("on_abandoned failed: %s", describe(callback))
 
     def _call_end_callbacks(self) -> None:
         callbacks, self._on_end = self._on_end, None
@@ -300,6 +324,11 @@ class Work:
 
         :raises asyncio.CancelledError: the host has been cancelled meanwhile.
         """
+        if self.shared:
+            raise DeadlockError(
+                f"{describe(func)} was wanted by a function that runs in its caller's own context "
+                '(context="share"): the caller cannot go on in it meanwhile. Leave the option out.'
+            )
         wish = Wish(self, func, args, kwargs or {})
         del func, args, kwargs
         try:
@@ -360,12 +389,46 @@ class Work:
             if self._on_end is not None:
                 self._call_end_callbacks()
             return True
-        self.cancelled = True
+        self.note_cancellation()
         self.cancel_pending = True
-        if self.abandon and not self.ended:
-            self._detached = True
-            return True
+        return self.abandon and self._detach_unless_ended()
+
+    def note_cancellation(self, error: BaseException | None = None) -> None:
+        """The host has been cancelled: from now on the grace runs."""
+        if error is not None:
+            self.cancel_message = next(iter(error.args), None)
+        if self.grace is not None and not self.cancelled:
+            self.host.call_later(self.grace, self._grace_over)
+        self.cancelled = True
+
+    def _detach_unless_ended(self) -> bool:
+        # The thread says first that it has ended and then looks whether it has been abandoned.
+        if not self.ended:
+            self._left_behind = self._detached = True
+            if not self.ended:
+                return True
+            self._left_behind = self._detached = False
         return False
+
+    def _grace_over(self) -> None:
+        if self.ended or self._detached:
+            return
+        _logger.warning(
+            "%s goes on in its thread %s s after its task was cancelled; the task leaves it behind",
+            describe(self._func) if self._func is not None else "a function",
+            self.grace,
+        )
+        self.abandon = self.overdue = True
+        if self._waiter is not None and self.wish is None and self._detach_unless_ended():
+            self._waiter.leave()
+
+    def share(self, context: Context) -> None:
+        """Run in the host's own context. Only before the work is sent, and once the host sleeps.
+
+        Nobody else can run in that context meanwhile, so the host has to sleep to the end.
+        """
+        self.shared = True
+        self._context = self.snapshot = context
 
     def arrived(self) -> None:
         """The thread has left a message (or had, and it has been dealt with already)."""
@@ -430,6 +493,9 @@ class Work:
         host = self.host
         try:
             while not self.ended:
+                if self.overdue and self._detach_unless_ended():
+                    self._refuse_wish()  # a thread that saw the host awake relies on it to look
+                    await host.leave(self)
                 if self.wish is None:
                     waiter = self._waiter = host.waiter(self)
                     if self.ended:
@@ -462,6 +528,8 @@ class Work:
                         del wish
             return self.finish()
         finally:
+            if not self.ended:
+                self._left_behind = True
             self._detached = True
             self._error = self._waiter = None
 
@@ -470,14 +538,18 @@ class Work:
         # in between is for the one it is asking for now.
         try:
             await self.host.give_way()
-        except CancelledError:
-            self.cancelled = True
+        except CancelledError as cancelled:
+            self.note_cancellation(cancelled)
             self._refuse_cancelled()
 
     def _refuse_cancelled(self) -> None:
+        if self.abandon:
+            self._left_behind = self._detached = True  # first: the thread may ask again as soon as it is refused
+        self._refuse_wish()
+        if self.abandon:
+            raise self.host.cancellation(self)
+
+    def _refuse_wish(self) -> None:
         wish, self.wish = self.wish, None
         if wish is not None:
-            wish.refuse(CancelledError("the awaiting task was cancelled"))
-        if self.abandon:
-            self._detached = True
-            raise CancelledError
+            wish.refuse(self.host.cancellation(self))
