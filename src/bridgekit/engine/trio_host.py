@@ -68,7 +68,6 @@ class TrioWaiter:
             if self._task is not None:
                 trio.lowlevel.reschedule(self._task)
 
-
     def leave(self) -> None:
         """On trio's thread, outside any task: resume the task with its cancellation."""
         if not self._fired and self._task is not None:

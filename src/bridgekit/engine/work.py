@@ -543,8 +543,8 @@ class Work:
             self._refuse_cancelled()
 
     def _refuse_cancelled(self) -> None:
-        if self.abandon:
-            self._left_behind = self._detached = True  # first: the thread may ask again as soon as it is refused
+        if self.abandon:  # first, because the thread may ask again as soon as it is refused
+            self._left_behind = self._detached = True
         self._refuse_wish()
         if self.abandon:
             raise self.host.cancellation(self)
