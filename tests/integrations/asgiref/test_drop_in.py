@@ -20,6 +20,7 @@ from bridgekit import to_thread
 from bridgekit.integrations.asgiref.sync import (
     AsyncSingleThreadContext,
     AsyncToSync,
+    CurrentThreadExecutor,
     SyncToAsync,
     ThreadSensitiveContext,
     async_to_sync,
@@ -352,3 +353,23 @@ def test_the_exception_handled_by_the_caller_gains_no_traceback_entries() -> Non
 
     before, after = asyncio.run(main())
     assert after is before
+
+
+def test_a_coroutine_that_is_closed_in_another_context_leaves_quietly() -> None:
+    """As the interpreter does with one that is still suspended when nothing refers to it."""
+
+    async def never() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        bridged = AsyncToSync(never)
+        executor = CurrentThreadExecutor()
+        nothing = (None, None, None)
+        coroutine = bridged._on_loop(executor, True, nothing, object(), never)
+        contextvars.Context().run(coroutine.send, None)
+        assert AsyncToSync.loop_thread_executors[asyncio.get_running_loop()] is executor
+        coroutine.close()
+        assert not executor.is_open
+        assert asyncio.get_running_loop() not in AsyncToSync.loop_thread_executors
+
+    asyncio.run(main())

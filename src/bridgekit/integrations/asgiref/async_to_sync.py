@@ -132,33 +132,42 @@ class AsyncToSync(Generic[P, T]):
         start: Callable[[], Awaitable[T]],
     ) -> T:
         __traceback_hide__ = True
-        with Arrival(line), calling_thread_context(), _parked(executor, outermost):
+        with Arrival(line), _parked(executor, outermost):
             return await awaiting(exc_info, start)
 
 
 class _parked:
     """While a coroutine runs: its thread is the one for thread-sensitive calls."""
 
-    __slots__ = ("_executor", "_outermost", "_token", "_visit")
+    __slots__ = ("_binding", "_executor", "_outermost", "_token", "_visit")
 
     def __init__(self, executor: CurrentThreadExecutor, outermost: bool) -> None:
         self._executor = executor
         self._outermost = outermost
+        self._binding = calling_thread_context()
         self._visit = original.Visit(executor, set_executor=True)
 
     def __enter__(self) -> None:
+        self._binding.__enter__()
         self._visit.__enter__()
         self._token = CURRENT_EXECUTOR.set(self._executor)
         self._executor.open()
         if self._outermost:
             callers.begin(self._executor)
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._outermost:
             callers.end(self._executor)
         self._executor.close()
-        CURRENT_EXECUTOR.reset(self._token)
-        self._visit.__exit__()
+        try:
+            CURRENT_EXECUTOR.reset(self._token)
+            self._visit.__exit__()
+            self._binding.__exit__(None, None, None)
+        except ValueError:
+            # A coroutine that is thrown away may be closed in another context, where none of
+            # this has been set.
+            if kind is not GeneratorExit:
+                raise
 
 
 def _just(awaitable: Awaitable[T]) -> Awaitable[T]:

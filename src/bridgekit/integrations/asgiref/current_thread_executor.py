@@ -24,6 +24,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class _NoCondition:
+    """The lock that the original takes to reach an executor's queue; ours needs none."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *exc_info: object) -> None:
+        return
+
+    def notify(self) -> None:
+        """The parked thread is told in its own way."""
+
+
 class CurrentThreadExecutor(Executor):
     """Runs calls on the thread that is parked in one call of ``async_to_sync``.
 
@@ -36,12 +49,16 @@ class CurrentThreadExecutor(Executor):
         self._old_executor = old_executor
         self._context: Context | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._work_ready = threading.Condition()
-        self._work_items = _Inbox(self)
         self._broken = False
 
-    # `_work_ready`, `_work_items` and `_broken` have the meaning that the original gives them:
-    # one of its own executors looks for work of tasks that outlive it in the executors around it.
+    # `_work_ready`, `_work_items` and `_broken` have the meaning that the original gives them: one
+    # of its executors that has closed leaves the work of tasks that outlive it to those around it.
+
+    _work_ready = _NoCondition()
+
+    @property
+    def _work_items(self) -> _Inbox:
+        return _Inbox(self)
 
     @property
     def is_open(self) -> bool:

@@ -9,7 +9,6 @@ carry its line: the entry names the thread it is good for.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from contextvars import ContextVar, Token
 
 __all__ = ["Arrival", "current_line"]
@@ -50,7 +49,9 @@ class Arrival:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._token is not None:
-            # A coroutine that is thrown away may be closed in another context, where the
-            # variable has not been set.
-            with suppress(ValueError):
+            try:
                 _carried.reset(self._token)
+            except ValueError:
+                # A coroutine that is thrown away may be closed in another context, where the
+                # variable has not been set.
+                return
