@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from bridgekit import (
     LoopThreadError,
     PortalClosedError,
+    async_to_sync,
     default_portal,
     start_blocking_portal,
     sync_to_async,
@@ -489,6 +490,53 @@ def test_cancelling_the_host_reaches_the_generator(run: Callable[..., Any], stri
 
     run(main())
     assert log == [1, "cancelled", "closed"]
+
+
+@pytest.mark.parametrize("how", ["break", "close"])
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_cancelled_around_leaving_early(run: Callable[..., Any], how: str, when: str) -> None:
+    """The generator is closed all the same, and the cancellation is not lost."""
+    inside, cancelled = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            for number in range(1000):
+                yield number
+        finally:
+            try:
+                if when == "during":
+                    inside.set()
+                    await to_thread.run_sync(cancelled.wait, 10)
+            finally:
+                log.append("closed")
+
+    def consume() -> None:
+        items = sync_iterator(numbers(), strict=True)
+        for _ in items:
+            if when == "before":
+                inside.set()
+                cancelled.wait(10)
+            if how == "close":
+                items.close()
+            break
+        del items
+        log.append("went on")
+        async_to_sync(asyncio.sleep)(0)
+        log.append("not cancelled")
+
+    async def main() -> None:
+        task = asyncio.create_task(to_thread.run_sync(consume))
+        await to_thread.run_sync(inside.wait)
+        task.cancel()
+        cancelled.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+
+    run(main())
+    # An explicit call raises the cancellation; leaving the loop cannot, and what comes next does.
+    assert log == (["closed", "went on"] if how == "break" else ["closed"])
 
 
 @settings(max_examples=60, deadline=None)

@@ -39,6 +39,7 @@ class AsyncSource(Generic[T, S]):
         self._own = own
         self._early: list[T] = []
         self.held: list[T] = []
+        self.closed_by_call = False
         self.ended = False
         self.error: BaseException | None = None
 

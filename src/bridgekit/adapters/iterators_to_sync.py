@@ -57,6 +57,7 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 def _consume(source: AsyncSource[T, S], steps: TaskSteps) -> Generator[T, S, None]:
     """The synchronous side."""
+    shield = False
     try:
         items = steps.run(source.next_batch)
         while True:
@@ -64,6 +65,7 @@ def _consume(source: AsyncSource[T, S], steps: TaskSteps) -> Generator[T, S, Non
                 try:
                     sent = yield item
                 except GeneratorExit:
+                    shield = not source.closed_by_call
                     raise
                 except BaseException as error:
                     items = steps.run(functools.partial(source.throw, error))
@@ -89,13 +91,14 @@ def _consume(source: AsyncSource[T, S], steps: TaskSteps) -> Generator[T, S, Non
                 # locks that the loop needs.
                 steps.finish_soon(source.close)
             else:
-                _close(source, steps)
+                # Dropped, as by leaving a loop, it has no way to raise a cancellation.
+                _close(source, steps, shield=shield)
 
 
-def _close(source: AsyncSource[Any, Any], steps: TaskSteps) -> None:
+def _close(source: AsyncSource[Any, Any], steps: TaskSteps, *, shield: bool = False) -> None:
     # A generator whose loop has ended without having closed it cannot be closed any more.
     with suppress(PortalClosedError):
-        steps.run(source.close, last=True)
+        steps.finish(source.close, source.has_ended, shield=shield)
 
 
 class SyncIteratorAdapter(Generator[T_co, S_contra, None]):
@@ -136,6 +139,7 @@ class SyncIteratorAdapter(Generator[T_co, S_contra, None]):
         return self._inner.throw(as_exception(typ, val, tb))
 
     def close(self) -> None:
+        self._source.closed_by_call = True
         self._inner.close()
         if self._source.is_unopened:  # then the line above has run nothing
             _close(self._source, self._steps)

@@ -95,19 +95,29 @@ class TaskSteps:
 
     # -- on the consumer's thread --------------------------------------------------------------
 
-    def run(self, func: Callable[[], Awaitable[T]], *, last: bool = False) -> T:
+    def run(
+        self,
+        func: Callable[[], Awaitable[T]],
+        *,
+        last: bool = False,
+        shield: bool = False,
+        cancel_again: bool = False,
+    ) -> T:
         """Await ``func()`` in the task and wait for its result.
 
         If the wait is interrupted (Ctrl-C, or the cancellation of the task that awaits this
         thread), the step is cancelled, and the wait goes on until it has ended.
 
         :param last: the task ends with this step.
+        :param shield: do not cancel the step, but the waiting task again when it has ended.
+        :param cancel_again: do so in any case.
         :raises LoopThreadError: this thread is running an event loop.
         :raises PortalClosedError: the task's loop is not running any more.
         """
         suspend = refuse_on_loop_thread(self._target, self._what)
         try:
-            request = self._on_own_loop(functools.partial(self._ask, func, last), suspend)
+            ask = functools.partial(self._ask, func, last, shield, cancel_again)
+            request = self._on_own_loop(ask, suspend)
         finally:
             self.own.give_back()
         # Taken out of the request, which the engine may hold on to for a while.
@@ -140,6 +150,31 @@ class TaskSteps:
                 pass  # it began elsewhere and has been handed to this thread
         return cast(_Request, call_on_loop(loop, ask))
 
+    def finish(self, func: StepFunction, has_run: Callable[[], bool], *, shield: bool) -> None:
+        """Await ``func()`` as the last step, even if the task that awaits this thread is cancelled.
+
+        A thread learns of such a cancellation by the refusal of what it asks for.
+
+        :param has_run: whether the step has been begun.
+        :param shield: do not let the step notice, and raise nothing: the cancellation is delivered
+            again, to whatever the thread does next.
+        """
+        refused: asyncio.CancelledError | None = None
+        while True:
+            try:
+                again = shield and refused is not None
+                self.run(func, last=True, shield=shield, cancel_again=again)
+                break
+            except asyncio.CancelledError as error:
+                if has_run():
+                    raise
+                refused = error
+        if refused is not None and not shield:
+            try:
+                raise refused
+            finally:
+                del refused
+
     def finish_soon(self, func: StepFunction) -> None:
         """Have ``func()`` awaited as the last step and do not wait. Any thread may call this."""
         loop = self._loop
@@ -152,7 +187,9 @@ class TaskSteps:
 
     # -- on the loop ---------------------------------------------------------------------------
 
-    async def _ask(self, func: StepFunction, last: bool) -> _Request:
+    async def _ask(
+        self, func: StepFunction, last: bool, shield: bool, cancel_again: bool
+    ) -> _Request:
         """In the task that stands for the waiting thread: have the step run, await its outcome."""
         if runs_trio():
             # Trio has no tasks outside a nursery: this one, which awaits the thread, runs the step.
@@ -171,24 +208,28 @@ class TaskSteps:
             await self._tell(request)
             return request
         self._enqueue(request, self.own.begin(copy_context()))
-        passed_over = False
+        passed_over = cancel_again
         while not request.replied:
             assert request.answer is not None
             try:
                 await request.answer
             except asyncio.CancelledError:
-                if request.replied:
+                if request.replied and not shield:
                     request.error = None
                     raise
                 request.answer = loop.create_future()
-                if request is self._current:
+                if shield:
+                    passed_over = True
+                elif request is self._current:
                     self._cancel_step()  # its outcome says what became of it
                 elif last:
                     passed_over = True  # cleaning up is not left undone
                 else:
                     self._requests.remove(request)
                     raise
-        if passed_over and request.error is None:
+        if passed_over and shield:
+            _cancel_again(loop)
+        elif passed_over and request.error is None:
             raise asyncio.CancelledError
         return request
 
@@ -272,3 +313,11 @@ class TaskSteps:
             self._current = None
         for request in left:
             request.reply(None, PortalClosedError("the event loop was closed during the call"))
+
+
+def _cancel_again(loop: asyncio.AbstractEventLoop) -> None:
+    task = asyncio.current_task(loop)
+    assert task is not None
+    if task.cancelling():
+        task.uncancel()  # it is the same cancellation
+    loop.call_soon(task.cancel)
