@@ -21,6 +21,7 @@ from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.hosts import AsyncioHost, Letter, current_asyncio_host, host_of, start_task
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.resources import close_loop_resources, on_loop_close
+from bridgekit.engine.wakers import give_way
 from bridgekit.engine.work import current_work
 from bridgekit.errors import PortalClosedError
 
@@ -135,6 +136,11 @@ class LoopCall(Lane):
 
     def wait(self) -> Any:
         """On the calling thread: park until there is an answer."""
+        if not self._answered:
+            # The loop's thread has more to do for a call than this one, so the system does not
+            # let it run at once when it is woken, as it does a worker. One more chance, then,
+            # before this thread goes to sleep and has to be woken in turn.
+            give_way()
         self.park(self.interrupt)
         before, context, result = self._before, self._context, self._result
         self._forget_outcome()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import ClassVar
 from weakref import ref
 
@@ -77,6 +78,10 @@ def new_waker() -> Waker:
         return PipeWaker()
     except OSError:
         return LockWaker()
+
+
+give_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
+"""Let another thread that is ready to run on this processor do so; drops the interpreter lock."""
 
 
 class _OwnWaker(threading.local):
