@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 __all__ = ["after_fork", "at_exit", "generation", "is_main_thread"]
 
@@ -60,4 +61,5 @@ atexit.register(_run_exit_callbacks)
 # Private, but what concurrent.futures uses for the same purpose since Python 3.9.
 _register_before_join = getattr(threading, "_register_atexit", None)
 if _register_before_join is not None:
-    _register_before_join(_run_exit_callbacks)
+    with suppress(RuntimeError):  # imported for the first time at exit
+        _register_before_join(_run_exit_callbacks)
