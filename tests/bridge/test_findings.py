@@ -150,11 +150,27 @@ def test_a_call_leaves_no_reference_cycle() -> None:
             asyncio.run(both())
         def through_a_portal():
             default_portal().call(both)
-        for way in (through_async_to_sync, through_a_loop, through_a_portal):
+        async def left_behind():
+            release = threading.Event()
+            call = to_thread.run_sync(release.wait, 5, abandon_on_cancel=True)
+            task = asyncio.create_task(call)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            release.set()
+        def through_a_cancelled_call():
+            asyncio.run(left_behind())
+        def through_a_future():
+            default_portal().start_task_soon(both).result()
+        ways = (through_async_to_sync, through_a_loop, through_a_portal,
+                through_a_cancelled_call, through_a_future)
+        for way in ways:
             way()
         gc.collect()
         gc.disable()
-        for way in (through_async_to_sync, through_a_loop, through_a_portal):
+        for way in ways:
             request = Request()
             watch = weakref.ref(request)
             context = contextvars.copy_context()
@@ -172,6 +188,8 @@ def test_a_call_leaves_no_reference_cycle() -> None:
         "through_async_to_sync free",
         "through_a_loop free",
         "through_a_portal free",
+        "through_a_cancelled_call free",
+        "through_a_future free",
     ]
 
 

@@ -210,6 +210,10 @@ def threads() -> int:
     return psutil.Process().num_threads() - len(monitors)
 
 
+def thread_names() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate())
+
+
 def eventually(measure: Callable[[], int], at_most: int) -> int:
     """Measure until it is low enough: threads and loops end in their own time."""
     deadline = time.monotonic() + 10
@@ -237,12 +241,12 @@ async def fill_the_pool() -> None:
 
 
 def check(play: Callable[[int], None], count: int) -> None:
-    async_to_sync(fill_the_pool)()
+    asyncio.run(fill_the_pool())
     play(WARM_UP)
     gc.collect()
     gc.collect()
     settle()
-    before = threads(), descriptors()
+    before, names = (threads(), descriptors()), thread_names()
     memory = psutil.Process().memory_info().rss
     gc.disable()
     try:
@@ -252,7 +256,7 @@ def check(play: Callable[[int], None], count: int) -> None:
     finally:
         gc.enable()
     growth = psutil.Process().memory_info().rss - memory
-    assert eventually(threads, before[0]) <= before[0], "threads are left"
+    assert eventually(threads, before[0]) <= before[0], f"left of {names}: {thread_names()}"
     assert eventually(descriptors, before[1]) <= before[1], "file descriptors are left"
     # asyncio's own loops, runners and cancelled futures may leave some; a call must not.
     assert cycles < count // 20, f"{cycles} objects in reference cycles"
