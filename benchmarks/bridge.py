@@ -36,6 +36,7 @@ ROOMS = (
     "bridge_rows_portal",
     "bridge_rows_iterators",
     "bridge_rows_processes",
+    "bridge_rows_suspending",
 )
 Sample = tuple[float, float]  # by the clock, by the processor
 
