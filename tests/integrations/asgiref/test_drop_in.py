@@ -243,6 +243,37 @@ def test_a_cancelled_caller_leaves_at_once_and_queued_calls_never_run() -> None:
     assert ran == []
 
 
+def test_code_whose_caller_has_left_can_still_call_asynchronous_code() -> None:
+    begun, left = threading.Event(), threading.Event()
+    ended = threading.Event()
+    outcome: list[int] = []
+
+    async def five() -> int:
+        await asyncio.sleep(0)
+        return 5
+
+    def view() -> None:
+        begun.set()
+        left.wait(20)
+        try:
+            outcome.append(async_to_sync(five)())
+            outcome.append(async_to_sync(five)())
+        finally:
+            ended.set()
+
+    async def main() -> None:
+        call = asyncio.create_task(sync_to_async(view)())
+        assert await to_thread.run_sync(begun.wait, 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        left.set()
+        assert await to_thread.run_sync(ended.wait, 10)
+
+    asyncio.run(main())
+    assert outcome == [5, 5]
+
+
 def test_siblings_lose_no_context_variable() -> None:
     first: contextvars.ContextVar[int] = contextvars.ContextVar("first", default=0)
     second: contextvars.ContextVar[int] = contextvars.ContextVar("second", default=0)

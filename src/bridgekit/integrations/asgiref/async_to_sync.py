@@ -24,6 +24,7 @@ from bridgekit.integrations.asgiref.current_thread_executor import (
     CurrentThreadExecutor,
 )
 from bridgekit.integrations.asgiref.handled import ExceptionInfo, awaiting
+from bridgekit.integrations.asgiref.left_behind import overlook_cancellation
 from bridgekit.integrations.asgiref.lines import Arrival, current_line
 from bridgekit.integrations.asgiref.marks import clear_coroutine_mark, makes_coroutine
 
@@ -84,6 +85,7 @@ class AsyncToSync(Generic[P, T]):
             # A synchronous function that returns an awaitable: its body belongs to this thread.
             awaitable = start()
             start = functools.partial(_just, awaitable)
+        overlook_cancellation()
         call = functools.partial(
             self._on_loop,
             CurrentThreadExecutor(CURRENT_EXECUTOR.get()),

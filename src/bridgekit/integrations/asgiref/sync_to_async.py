@@ -28,6 +28,7 @@ from bridgekit.integrations.asgiref.contexts import (
 )
 from bridgekit.integrations.asgiref.current_thread_executor import CURRENT_EXECUTOR
 from bridgekit.integrations.asgiref.handled import ExceptionInfo, handling
+from bridgekit.integrations.asgiref.left_behind import Serving
 from bridgekit.integrations.asgiref.lines import Arrival, current_line
 from bridgekit.integrations.asgiref.marks import makes_coroutine, markcoroutinefunction
 from bridgekit.integrations.asgiref.pool import POOL
@@ -188,7 +189,8 @@ class SyncToAsync(Generic[P, T]):
             handler = functools.partial(
                 self.thread_handler, loop, exc_info, [], functools.partial(self._enter, line), child
             )
-            result: T = original.in_worker_of(loop, handler)
+            with Serving():
+                result: T = original.in_worker_of(loop, handler)
             return result
         finally:
             _serving.owners = outer
