@@ -219,3 +219,62 @@ def test_proxies_that_no_statement_names_are_found(stubs: Stubs, tmp_path: Path)
     )
     assert stubs("dynamic").exit_code == 0
     assert "class AsyncA:" in (tmp_path / "dynamic.pyi").read_text(encoding="utf-8")
+
+
+def test_of_several_branches_the_one_that_ran_is_written(stubs: Stubs, tmp_path: Path) -> None:
+    write(
+        tmp_path / "branches.py",
+        """\
+import sys
+from bridgekit import sync_to_async
+
+try:
+    from socket import nothing_like_this as fast
+except ImportError:
+    fast = None
+
+chosen = bool(sys.argv)
+
+if chosen:
+    def f(x: int) -> int: ...
+else:
+    def f(x: str) -> str: ...
+
+if not chosen:
+    @sync_to_async
+    def g(x: str) -> str: ...
+else:
+    @sync_to_async
+    def g(x: int) -> int: ...
+
+if sys.platform == "nowhere":
+    from nowhere import something
+    def h() -> int: ...
+""",
+    )
+    assert stubs("branches").exit_code == 0
+    text = (tmp_path / "branches.pyi").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith(("def", "async def"))] == [
+        "def f(x: int) -> int: ...",
+        "async def g(x: int) -> int: ...",
+    ]
+    assert "nothing_like_this" not in text
+    assert "fast: _typing.Any" in text
+    assert "nowhere" not in text
+
+
+def test_a_class_without_any_text_is_written_from_its_signatures(
+    stubs: Stubs, tmp_path: Path
+) -> None:
+    write(
+        tmp_path / "hidden.py",
+        HEAD
+        + "Made = type('Made', (), {'f': eval('lambda self, a, *, b=1: a'), '__module__': 'c'})\n"
+        + "AsyncMade = async_proxy(Made)\n",
+    )
+    result = stubs("hidden")
+    assert result.exit_code == 0
+    text = (tmp_path / "hidden.pyi").read_text(encoding="utf-8")
+    any_ = "_typing.Any"
+    assert f"async def f(self, a: {any_}, *, b: {any_}=...) -> {any_}: ..." in text
+    assert "c:1: the parameter 'a' of f has no annotation" in result.stderr

@@ -6,7 +6,6 @@ import ast
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from bridgekit.stubs.definitions import ClassText, ModuleText, find_class, module_text
 from bridgekit.stubs.names import Place, Qualified, Translator, load, name_of
@@ -192,11 +191,10 @@ def _type_of_value(
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
         name = value.func.id
         source = module.imports.get(name)
-        made: Any = None
-        if name in module.classes:
-            return value.func
+        text = module.classes.get(name)
         if source is not None and source[1] is not None:
-            made = load(Qualified(source[0], source[1]))
-        if isinstance(made, type) and not getattr(made, "__parameters__", ()):
+            text = find_class(source[0], source[1])
+        # Of a generic class the parameters are not known.
+        if text is not None and not any(isinstance(b, ast.Subscript) for b in text.node.bases):
             return value.func
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 import sys
 import types
@@ -18,7 +19,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from bridgekit.adapters.proxies_classes import Proxy, ProxyClass
-from bridgekit.stubs.bridged import Bridged, bridged
+from bridgekit.stubs.bridged import bridged
 from bridgekit.stubs.classes import Typed, class_text, instance_attributes, parameters
 from bridgekit.stubs.definitions import (
     ClassText,
@@ -27,6 +28,7 @@ from bridgekit.stubs.definitions import (
     source_text,
     statements,
 )
+from bridgekit.stubs.kept_imports import bound_names, kept_import
 from bridgekit.stubs.names import Imports, Note, Place, Qualified, Translator, load
 from bridgekit.stubs.proxies import ProxyStubs
 from bridgekit.stubs.signatures import body, function
@@ -102,9 +104,12 @@ class _ModuleWriter:
         lines: list[ast.stmt] = []
         for statement in statements(self.text.tree.body):
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                if getattr(statement, "module", None) != "__future__":
-                    head.append(statement)
-                    self.written.update(a.asname or a.name for a in statement.names)
+                imported = kept_import(statement, self.module, self.text, self.translator)
+                if imported is not None:
+                    head.append(imported)
+                    self.written.update(bound_names(imported))
+                elif getattr(statement, "module", None) != "__future__":
+                    lines.extend(self.instead(statement))
             else:
                 lines.extend(self.statement(statement))
         for name, value in vars(self.module).items():
@@ -116,12 +121,19 @@ class _ModuleWriter:
             ast.unparse(ast.fix_missing_locations(tree))
         )
 
+    def instead(self, node: ast.Import | ast.ImportFrom) -> Iterator[ast.stmt]:
+        """What the module has under names that it could not import."""
+        for name in bound_names(node):
+            if name in vars(self.module) and name not in self.written:
+                self.written.add(name)
+                yield self.typed(name, vars(self.module)[name], node)
+
     def statement(self, node: ast.stmt) -> Iterator[ast.stmt]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if node.name not in self.written:
                 self.written.add(node.name)
-                found = bridged(getattr(self.module, node.name, None))
-                yield from self.functions(node.name, found, self.text.definitions, None)
+                value = getattr(self.module, node.name, None)
+                yield from self.functions(node.name, value, self.text.definitions, None)
         elif isinstance(node, ast.ClassDef):
             if node.name not in self.written:
                 self.written.add(node.name)
@@ -140,7 +152,7 @@ class _ModuleWriter:
     def functions(
         self,
         name: str,
-        found: Bridged | None,
+        value: Any,
         definitions: dict[str, list[ast.stmt]],
         cls: ClassText | None,
         first: str | None = None,
@@ -150,13 +162,15 @@ class _ModuleWriter:
             n for n in definitions[name] if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         place = Place(self.text, cls)
+        found = bridged(value)
         if found is not None and found.is_own(name, cls):
             yield from self.proxies.functions(
                 name, nodes, place, found.colour, family=found.family, kind=found.kind,
                 first=first, decorators=decorators,
             )  # fmt: skip
             return
-        for node in [node for node in nodes if is_overload(node)] or nodes:
+        overloads = [node for node in nodes if is_overload(node)]
+        for node in overloads or _defined(nodes, value):
             yield self.kept(node, place, first)
 
     def kept(self, node: FunctionNode, place: Place, first: str | None) -> FunctionNode:
@@ -224,15 +238,14 @@ class _ModuleWriter:
 
     def method(self, name: str, text: ClassText, owner: Any) -> Iterator[ast.stmt]:
         member = vars(owner).get(name) if isinstance(owner, type) else None
-        found, first, decorators = bridged(member), "self", ()
         node = text.members[name][-1]
         marks = {ast.unparse(d) for d in getattr(node, "decorator_list", [])}
         if isinstance(member, staticmethod) or "staticmethod" in marks:
-            yield from self.functions(name, found, text.members, text, None, ("staticmethod",))
+            yield from self.functions(name, member, text.members, text, None, ("staticmethod",))
         elif isinstance(member, classmethod) or "classmethod" in marks:
-            yield from self.functions(name, found, text.members, text, "cls", ("classmethod",))
+            yield from self.functions(name, member, text.members, text, "cls", ("classmethod",))
         else:
-            yield from self.functions(name, found, text.members, text, first, decorators)
+            yield from self.functions(name, member, text.members, text, "self")
 
     def field(self, node: ast.AnnAssign, place: Place) -> ast.stmt:
         annotation = self.translator.annotation(node.annotation, place)
@@ -320,6 +333,19 @@ class _ModuleWriter:
             unknown.append(ast.Constant(...))
         index = unknown[0] if len(unknown) == 1 else ast.Tuple(unknown, ast.Load())
         return ast.Subscript(reference, index, ast.Load())
+
+
+def _defined(nodes: list[FunctionNode], value: Any) -> list[FunctionNode]:
+    """Of several definitions in several branches, the one there is; accessors all stay."""
+    code = getattr(inspect.unwrap(getattr(value, "__func__", value)), "__code__", None)
+    if len(nodes) < 2 or code is None:
+        return nodes
+    here = [
+        node
+        for node in nodes
+        if code.co_firstlineno in (node.lineno, *(d.lineno for d in node.decorator_list[:1]))
+    ]
+    return here or nodes[-1:]
 
 
 _HEADER = """\
