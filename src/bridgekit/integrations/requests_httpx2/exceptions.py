@@ -1,6 +1,6 @@
 """The exceptions of requests, each also one of httpx2's where a counterpart exists."""
 
-# httpx's `request` is a property; here it is a plain attribute, as requests has it.
+# httpx2's `request` is a property; here it is a plain attribute, as requests has it.
 # pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
