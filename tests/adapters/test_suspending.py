@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import subprocess
 import sys
@@ -696,17 +697,20 @@ def test_a_portal_to_another_loop_does_not_block_this_one(run: Run) -> None:
 def test_a_cancelled_portal_call_is_waited_for(run: Run) -> None:
     log: list[str] = []
 
-    async def wait() -> None:
+    async def wait(started: Callable[[], Any]) -> None:
         try:
+            started()
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.01)
             log.append("ended")
 
     async def main() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await suspending.run_sync(default_portal().call, wait)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        cancel = functools.partial(loop.call_soon_threadsafe, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await suspending.run_sync(default_portal().call, wait, cancel)
         log.append("raised")
 
     run(main())

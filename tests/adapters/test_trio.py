@@ -297,21 +297,22 @@ def test_a_call_is_not_left_before_its_thread_has_ended(run: Run) -> None:
 def test_cancellation_reaches_the_coroutine_that_the_thread_waits_for(run: Run) -> None:
     log: list[str] = []
 
-    async def wait() -> None:
+    async def wait(scope: anyio.CancelScope) -> None:
         try:
+            scope.cancel()
             await anyio.sleep_forever()
         finally:
             log.append("coroutine")
 
-    def work() -> None:
+    def work(scope: anyio.CancelScope) -> None:
         try:
-            async_to_sync(wait)()
+            async_to_sync(wait)(scope)
         finally:
             log.append("thread")
 
     async def main() -> None:
-        with anyio.move_on_after(0.02) as scope:
-            await to_thread.run_sync(work)
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope)
         assert scope.cancelled_caught
 
     run(main)
@@ -321,7 +322,8 @@ def test_cancellation_reaches_the_coroutine_that_the_thread_waits_for(run: Run) 
 def test_a_thread_can_ask_whether_it_is_cancelled(run: Run) -> None:
     asked: list[str] = []
 
-    def loop(kind: type[BaseException]) -> None:
+    def loop(kind: type[BaseException], scope: anyio.CancelScope) -> None:
+        from_thread.run_sync(scope.cancel)
         while True:
             try:
                 from_thread.check_cancelled()
@@ -331,8 +333,8 @@ def test_a_thread_can_ask_whether_it_is_cancelled(run: Run) -> None:
             time.sleep(0.001)
 
     async def main() -> None:
-        with anyio.move_on_after(0.02) as scope:
-            await to_thread.run_sync(loop, anyio.get_cancelled_exc_class())
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(loop, anyio.get_cancelled_exc_class(), scope)
         assert scope.cancelled_caught
 
     run(main)
@@ -343,13 +345,14 @@ def test_abandoned(run: Run) -> None:
     go, ended = threading.Event(), threading.Event()
     limiter = CapacityLimiter(1)
 
-    def work() -> None:
+    def work(scope: anyio.CancelScope) -> None:
+        from_thread.run_sync(scope.cancel)
         go.wait(30)
         ended.set()
 
     async def main() -> None:
-        with anyio.move_on_after(0.02) as scope:
-            await to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope, abandon_on_cancel=True, limiter=limiter)
         assert scope.cancelled_caught
         assert limiter.borrowed_tokens == 1
         go.set()
@@ -381,9 +384,13 @@ def test_cancelled_in_the_queue_it_never_runs(run: Run) -> None:
 def test_cancellation_of_a_suspended_stack(run: Run) -> None:
     log: list[str] = []
 
-    def work(kind: type[BaseException]) -> None:
+    async def wait(scope: anyio.CancelScope) -> None:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    def work(kind: type[BaseException], scope: anyio.CancelScope) -> None:
         try:
-            async_to_sync(anyio.sleep_forever)()
+            async_to_sync(wait)(scope)
         except kind:
             log.append("raised")
             with pytest.raises(kind):
@@ -391,8 +398,8 @@ def test_cancellation_of_a_suspended_stack(run: Run) -> None:
             raise
 
     async def main() -> None:
-        with anyio.move_on_after(0.02) as scope:
-            await suspending.run_sync(work, anyio.get_cancelled_exc_class())
+        with anyio.CancelScope() as scope:
+            await suspending.run_sync(work, anyio.get_cancelled_exc_class(), scope)
         assert scope.cancelled_caught
 
     run(main)
@@ -509,9 +516,13 @@ def test_a_coroutine_wanted_after_the_cancellation_can_shield_itself() -> None:
             await trio.sleep(0.001)
         log.append("cleaned")
 
-    def work() -> None:
+    async def wait(scope: trio.CancelScope) -> None:
+        scope.cancel()
+        await trio.sleep_forever()
+
+    def work(scope: trio.CancelScope) -> None:
         try:
-            async_to_sync(trio.sleep_forever)()
+            async_to_sync(wait)(scope)
         except trio.Cancelled:
             async_to_sync(clean)()
             with pytest.raises(trio.Cancelled):
@@ -519,8 +530,8 @@ def test_a_coroutine_wanted_after_the_cancellation_can_shield_itself() -> None:
             raise
 
     async def main() -> None:
-        with trio.move_on_after(0.02) as scope:
-            await to_thread.run_sync(work)
+        with trio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope)
         assert scope.cancelled_caught
 
     trio.run(main)
@@ -535,8 +546,9 @@ def test_an_abandoned_thread_learns_of_it_once_and_may_then_go_on() -> None:
         await trio.lowlevel.checkpoint()
         return "served"
 
-    def work() -> None:
+    def work(scope: trio.CancelScope) -> None:
         try:
+            from_thread.run_sync(scope.cancel)
             go.wait(30)
             try:
                 async_to_sync(answer)()
@@ -547,8 +559,8 @@ def test_an_abandoned_thread_learns_of_it_once_and_may_then_go_on() -> None:
             done.set()
 
     async def main() -> None:
-        with trio.move_on_after(0.02):
-            await to_thread.run_sync(work, abandon_on_cancel=True)
+        with trio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope, abandon_on_cancel=True)
         go.set()
         assert await to_thread.run_sync(done.wait, 30)
 
@@ -563,7 +575,8 @@ def test_a_thread_that_outlives_the_run() -> None:
     async def never() -> None:
         await trio.sleep_forever()
 
-    def work() -> None:
+    def work(scope: trio.CancelScope) -> None:
+        from_thread.run_sync(scope.cancel)
         go.wait(30)
         for call in (from_thread.run, from_thread.run):
             try:
@@ -573,8 +586,8 @@ def test_a_thread_that_outlives_the_run() -> None:
         done.set()
 
     async def main() -> None:
-        with trio.move_on_after(0.02):
-            await to_thread.run_sync(work, abandon_on_cancel=True)
+        with trio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope, abandon_on_cancel=True)
 
     trio.run(main)
     go.set()
@@ -592,7 +605,8 @@ def test_a_thread_that_asks_while_the_run_ends() -> None:
         asking.set()
         await trio.sleep_forever()
 
-    def work() -> None:
+    def work(scope: trio.CancelScope) -> None:
+        from_thread.run_sync(scope.cancel)
         go.wait(30)
         for _ in range(2):
             try:
@@ -602,8 +616,8 @@ def test_a_thread_that_asks_while_the_run_ends() -> None:
         done.set()
 
     async def main() -> None:
-        with trio.move_on_after(0.02):
-            await to_thread.run_sync(work, abandon_on_cancel=True)
+        with trio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope, abandon_on_cancel=True)
         go.set()
         assert await to_thread.run_sync(asking.wait, 30)
 

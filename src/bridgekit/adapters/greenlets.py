@@ -31,6 +31,8 @@ from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-u
 
 from bridgekit.adapters.loop_thread import Suspend, suspensions_come_from
 
+_modules = sys.modules
+
 __all__ = ["Stack", "drive", "suspend"]
 
 
@@ -42,22 +44,17 @@ class _Suspension:
     otherwise a task that nobody wakes could never be collected.
     """
 
-    __slots__ = ("__weakref__", "asker", "closing", "coroutine", "host", "yielded")
+    __slots__ = ("__weakref__", "asker", "closing", "coroutine", "host", "resumer", "yielded")
 
     def __init__(self) -> None:
         self.host = _current_host()
+        self.resumer = getcurrent()  # where the stack goes back to
         self.closing = False
         # In which greenlet the stack waits (its own, or one made inside it), for which coroutine,
         # and what that has yielded.
         self.asker: greenlet | None = None
         self.coroutine: Coroutine[Any, Any, Any] | None = None
         self.yielded: Any = None
-
-    def taken(self) -> tuple[greenlet | None, Coroutine[Any, Any, Any] | None, Any]:
-        """What the stack has left behind, no longer kept here."""
-        left = self.asker, self.coroutine, self.yielded
-        self.asker = self.coroutine = self.yielded = None
-        return left
 
 
 class Stack(greenlet):  # type: ignore[misc]
@@ -67,7 +64,7 @@ class Stack(greenlet):  # type: ignore[misc]
     __sqlalchemy_greenlet_provider__ = True
 
     def __init__(self, call: Callable[[], Any], suspension: _Suspension) -> None:
-        here = getcurrent()
+        here = suspension.resumer
         super().__init__(call, here)
         context = here.gr_context
         if context is None:  # nobody has used a context in this thread yet
@@ -77,19 +74,24 @@ class Stack(greenlet):  # type: ignore[misc]
         self.suspension = weakref.ref(suspension)
 
 
-def _current_stack() -> Stack | None:
+def _current_suspension() -> _Suspension | None:
+    """That of the stack that the caller runs in, directly or in a greenlet made inside it."""
     current = getcurrent()
-    while current is not None:
-        if isinstance(current, Stack):
-            return current
+    while type(current) is not Stack:
+        if current is None:
+            return None
         current = current.parent
-    return None
+    suspension: _Suspension | None = current.suspension()
+    return suspension
 
 
 def suspend(func: Callable[[], Awaitable[Any]]) -> Any:
     """In a stack: run ``func()`` to its end; whenever it waits, the whole stack waits."""
-    coroutine: Coroutine[Any, Any, Any] | None = _as_coroutine(func())
-    del func
+    awaitable = func()
+    coroutine: Coroutine[Any, Any, Any] | None = (
+        awaitable if type(awaitable) is types.CoroutineType else _await(awaitable)
+    )
+    del func, awaitable
     value: Any = None
     failure: BaseException | None = None
     try:
@@ -113,20 +115,14 @@ def suspend(func: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def _leave_behind(coroutine: Coroutine[Any, Any, Any], yielded: Any) -> greenlet:
-    stack = _current_stack()
-    suspension = stack.suspension() if stack is not None else None
-    if stack is None or suspension is None or suspension.closing:
+    suspension = _current_suspension()
+    if suspension is None or suspension.closing:
         coroutine.close()  # raises RuntimeError where the coroutine will not end
         raise GeneratorExit
     suspension.asker = getcurrent()
     suspension.coroutine = coroutine
     suspension.yielded = yielded
-    assert stack.parent is not None
-    return stack.parent
-
-
-def _as_coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
-    return awaitable if isinstance(awaitable, types.CoroutineType) else _await(awaitable)
+    return suspension.resumer
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
@@ -135,15 +131,16 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
 
 def _current_host() -> object:
     """The current task: the same when a stack is made and whenever it is suspended."""
-    trio = getattr(sys.modules.get("trio"), "lowlevel", None)
-    if trio is not None and trio.in_trio_task():
-        return trio.current_task()
-    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+    if "trio" in _modules:
+        trio = getattr(_modules["trio"], "lowlevel", None)
+        if trio is not None and trio.in_trio_task():
+            return trio.current_task()
+    loop = asyncio._get_running_loop()
+    return asyncio.current_task(loop) if loop is not None else None
 
 
 def _find_suspend() -> Suspend | None:
-    stack = _current_stack()
-    suspension = stack.suspension() if stack is not None else None
+    suspension = _current_suspension()
     if suspension is None or suspension.host is not _current_host():
         return None
     return suspend
@@ -166,7 +163,8 @@ def drive(call: Callable[[], Any]) -> Generator[Any, Any, Any]:
     try:
         message = stack.switch()
         while not stack.dead:
-            asker, coroutine, yielded = suspension.taken()
+            asker, coroutine, yielded = suspension.asker, suspension.coroutine, suspension.yielded
+            suspension.asker = suspension.coroutine = suspension.yielded = None
             try:
                 if asker is not None:
                     value = yield yielded
@@ -179,8 +177,8 @@ def drive(call: Callable[[], Any]) -> Generator[Any, Any, Any]:
                     if thread_id != threading.get_ident():
                         raise  # greenlet unwinds it on its own thread, when it is dropped
             here = getcurrent()
-            if stack.parent is not here:
-                stack.parent = here
+            if suspension.resumer is not here:
+                suspension.resumer = stack.parent = here
             if asker is not None:
                 message = asker.switch(coroutine, value, failure)
             else:

@@ -44,7 +44,7 @@ def refuse_on_loop_thread(func: Callable[..., Any], what: str) -> Suspend | None
     """
     if asyncio._get_running_loop() is None and not runs_trio():
         return None
-    suspend = suspension()
+    suspend = _find() if _find is not None else None
     if suspend is not None:
         return suspend
     task = _task_name()
