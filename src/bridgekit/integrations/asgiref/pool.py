@@ -5,33 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, cast
+from typing import Any
 
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.work import Work
 from bridgekit.engine.workers import shared_pool
 
 __all__ = ["POOL"]
-
-
-class _Job:
-    """What pools and lanes ask of a piece of work, for a call that may be run more than once.
-
-    The engine's work runs at the first of these calls and ignores the others.
-    """
-
-    __slots__ = ("run",)
-
-    def __init__(self, run: Callable[[], Any]) -> None:
-        self.run = run
-
-    def abort(self, error: BaseException) -> bool:
-        """Struck from outside around the call, which reports itself."""
-        owner = getattr(self.run, "__self__", None)
-        return not isinstance(owner, Work) or owner.abort(error)
-
-    def hand_on(self) -> None:
-        """The lane has closed; the pool still has the call."""
 
 
 class _PoolExecutor(Executor):
@@ -42,16 +22,21 @@ class _PoolExecutor(Executor):
     """
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Called by the engine in the awaiting task. Returns nothing: the work reports itself."""
-        assert not args
-        assert not kwargs
-        job = cast(Work, _Job(fn))
+        """Called by the engine, in the awaiting task, with the ``run`` of a piece of work.
+
+        Returns nothing: the work reports its end itself. It runs once, where it is taken first.
+
+        :raises TypeError: called with anything else.
+        """
+        work = getattr(fn, "__self__", None)
+        if not isinstance(work, Work) or args or kwargs:
+            raise TypeError("this executor runs the engine's calls only")
         pool = shared_pool()
-        pool.submit(job)
+        pool.submit(work)
         if pool.queued:
             lane = _worker_lane()
             if lane is not None:
-                lane.offer(job)
+                lane.offer(work)
 
 
 def _worker_lane() -> Lane | None:
