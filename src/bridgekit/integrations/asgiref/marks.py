@@ -21,11 +21,11 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 iscoroutinefunction: Callable[[Any], bool]
-markcoroutinefunction: Callable[[F], F]
+markcoroutinefunction: Callable[[F], F]  # pyright: ignore[reportGeneralTypeIssues]
 
 if hasattr(inspect, "markcoroutinefunction"):
     iscoroutinefunction = inspect.iscoroutinefunction
-    markcoroutinefunction = inspect.markcoroutinefunction
+    markcoroutinefunction = inspect.markcoroutinefunction  # pyright: ignore[reportAttributeAccessIssue]
 else:
     iscoroutinefunction = asyncio.iscoroutinefunction
 
