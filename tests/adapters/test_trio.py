@@ -25,6 +25,7 @@ import trio.testing
 from bridgekit import (
     BlockingPortal,
     CapacityLimiter,
+    DeadlockError,
     LoopThreadError,
     ThreadSensitiveContext,
     async_to_sync,
@@ -357,6 +358,57 @@ def test_abandoned(run: Run) -> None:
         assert limiter.borrowed_tokens == 1
         go.set()
         assert await to_thread.run_sync(ended.wait, 30)
+
+    run(main)
+
+
+def test_a_timeout_of_the_call(run: Run) -> None:
+    def asks() -> None:
+        while True:
+            from_thread.check_cancelled()
+            time.sleep(0.001)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await to_thread.run_sync(asks, timeout=0.02)
+        assert await to_thread.run_sync(int, timeout=30) == 0
+
+    run(main)
+
+
+def test_left_behind_when_the_grace_is_over(run: Run) -> None:
+    go, ended = threading.Event(), threading.Event()
+    late: list[object] = []
+
+    def work(scope: anyio.CancelScope) -> str:
+        from_thread.run_sync(scope.cancel)
+        go.wait(30)
+        return "late"
+
+    def on_abandoned(result: object, error: BaseException | None) -> None:
+        late.append(result)
+        ended.set()
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(work, scope, cancel_grace=0.01, on_abandoned=on_abandoned)
+        assert scope.cancelled_caught
+        assert not late
+        go.set()
+        assert await to_thread.run_sync(ended.wait, 30)
+
+    run(main)
+    assert late == ["late"]
+
+
+def test_a_shared_context(run: Run) -> None:
+    async def main() -> None:
+        token = await to_thread.run_sync(var.set, "shared", context="share")
+        assert var.get() == "shared"
+        await to_thread.run_sync(var.reset, token, context="share")
+        assert var.get() == "unset"
+        with pytest.raises(DeadlockError):
+            await to_thread.run_sync(async_to_sync(current_task), context="share")
 
     run(main)
 
