@@ -363,6 +363,31 @@ def test_the_garbage_collector_does_not_wait(strict: bool) -> None:
     assert source.closed.wait(10)
 
 
+def test_the_garbage_collector_may_strike_with_a_lock_held() -> None:
+    lock = threading.Lock()
+    log: list[str] = []
+    closed = threading.Event()
+
+    async def needs_lock() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            log.append("got it" if lock.acquire(timeout=20) else "never got it")
+            closed.set()
+
+    items = sync_iterator(needs_lock(), strict=True)
+    next(items)
+    cycle: list[Any] = [items]
+    cycle.append(cycle)
+    del items, cycle
+    with lock:
+        gc.collect()
+        log.append("collected")
+    assert closed.wait(10)
+    assert log == ["collected", "got it"]
+
+
 def test_dropped_on_the_loop_s_thread(run: Callable[..., Any], strict: bool) -> None:
     source = Recorder()
 
@@ -490,6 +515,55 @@ def test_cancelling_the_host_reaches_the_generator(run: Callable[..., Any], stri
 
     run(main())
     assert log == [1, "cancelled", "closed"]
+
+
+def test_a_generator_that_swallows_a_cancellation_goes_on(run: Callable[..., Any]) -> None:
+    waiting = threading.Event()
+
+    async def stubborn() -> AsyncIterator[Any]:
+        waiting.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            yield "swallowed"
+        task = asyncio.current_task()
+        assert task is not None
+        yield task.cancelling()
+
+    def consume() -> list[Any]:
+        return list(sync_iterator(stubborn(), strict=True))
+
+    async def main() -> None:
+        task = asyncio.create_task(to_thread.run_sync(consume))
+        await to_thread.run_sync(waiting.wait)
+        task.cancel()
+        assert await task == ["swallowed", 0]
+
+    run(main())
+
+
+def test_the_end_of_the_loop_is_not_swallowed(run: Callable[..., Any]) -> None:
+    log: list[str] = []
+    kept: list[Any] = []
+
+    async def stubborn() -> AsyncIterator[int]:
+        try:
+            while True:
+                try:
+                    yield 1
+                except asyncio.CancelledError:
+                    log.append("cancelled")
+        finally:
+            log.append("closed")
+
+    async def main() -> None:
+        kept.append(sync_iterator(stubborn(), strict=True))
+        await to_thread.run_sync(next, kept[0])
+
+    run(main())
+    assert log == ["cancelled", "closed"]
+    with pytest.raises(asyncio.CancelledError):
+        next(kept[0])
 
 
 @pytest.mark.parametrize("how", ["break", "close"])
