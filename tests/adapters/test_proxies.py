@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import enum
 import gc
 import pickle
 import queue
@@ -355,6 +356,34 @@ def test_a_dynamic_client_is_turned_over() -> None:
             return call
 
     assert asyncio.run(async_proxy(Rpc()).system_list(1)) == ("system_list", (1,))
+
+
+def test_a_metaclass_adds_no_members() -> None:
+    class Colour(enum.Enum):  # its metaclass has __len__, __iter__, __call__ and __getitem__
+        RED = 1
+
+    for turn in (async_proxy, sync_proxy):
+        proxy = turn(Colour.RED)
+        assert proxy.value == 1
+        assert not callable(proxy)
+        for name in ("__len__", "__iter__", "__aiter__", "__getitem__", "mro"):
+            assert not hasattr(proxy, name), name
+
+
+def test_a_special_method_that_is_none_stays_refused() -> None:
+    class Closed:
+        __contains__ = None
+        __hash__ = None  # type: ignore[assignment]
+
+        def __getitem__(self, key: int) -> int:
+            return key
+
+    proxy = async_proxy(Closed())
+    with pytest.raises(TypeError):
+        _ = 1 in proxy
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(proxy)
+    assert proxy[3] == 3
 
 
 def test_what_cannot_be_done_is_refused() -> None:

@@ -14,7 +14,14 @@ from bridgekit.adapters.context_managers_to_async import async_context_manager
 from bridgekit.adapters.iterators_to_async import async_iterator
 from bridgekit.adapters.proxies_classes import Family, Proxy, ProxyClass
 from bridgekit.adapters.proxies_iteration import AsyncItems, AsyncManager, running_task
-from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of
+from bridgekit.adapters.proxies_rules import (
+    Colour,
+    MemberKind,
+    ProxyRules,
+    defines,
+    kind_of,
+    static_member,
+)
 from bridgekit.engine.limiter import CapacityLimiter
 
 __all__ = ["AsyncFamily", "AsyncProxy"]
@@ -163,25 +170,25 @@ class AsyncFamily(Family):
 
     def special(self, owner: type) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        if hasattr(owner, "__aiter__"):
+        if defines(owner, "__aiter__"):
             made["__aiter__"] = _at_once("__aiter__")
-        elif hasattr(owner, "__next__"):
+        elif defines(owner, "__next__"):
             # The target is its own iterator: nothing may be fetched ahead of the one item asked
             # for, because other methods of the target go on where the iteration stops.
             made["__aiter__"], made["__anext__"] = _itself, _next_item
-        elif hasattr(owner, "__iter__"):
+        elif defines(owner, "__iter__"):
             made["__aiter__"] = _items
-        if hasattr(owner, "__anext__"):
+        if defines(owner, "__anext__"):
             made["__anext__"] = _awaited("__anext__")
-        if hasattr(owner, "__aenter__"):
+        if defines(owner, "__aenter__"):
             made["__aenter__"], made["__aexit__"] = _awaited("__aenter__"), _awaited("__aexit__")
-        elif hasattr(owner, "__enter__") and hasattr(owner, "__exit__"):
+        elif defines(owner, "__enter__") and defines(owner, "__exit__"):
             made["__aenter__"], made["__aexit__"] = _enter, _exit
-        call = inspect.getattr_static(owner, "__call__", None)
-        if call is not None:
+        if defines(owner, "__call__"):
+            call = static_member(owner, "__call__")
             kind = kind_of(owner, "__call__", call, self.rules, self.colour)
             made["__call__"] = self.turn_member(kind, "__call__", call)
-        if not hasattr(owner, "create"):
+        if not defines(owner, "create"):
             made["create"] = classmethod(cast(Any, _create))
         return made
 

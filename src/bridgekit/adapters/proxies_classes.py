@@ -16,7 +16,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.proxies_iteration import Entered
-from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of, static_member
+from bridgekit.adapters.proxies_rules import (
+    Colour,
+    MemberKind,
+    ProxyRules,
+    defines,
+    kind_of,
+    static_member,
+)
 from bridgekit.adapters.proxies_special import PASSED_ON, PROTOCOL, passed_on
 from bridgekit.engine import process
 
@@ -121,7 +128,9 @@ class Family:
     def _special_methods(self, origin: type) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name in PASSED_ON:
-            if not hasattr(origin, name):
+            if not defines(origin, name):
+                if hasattr(origin, name) and getattr(origin, name) is None:
+                    found[name] = None  # refused on purpose
                 continue
             if self.rules.names(self.rules.awaited, origin, name):
                 found[name] = self.turn_member(MemberKind.CALL, name, static_member(origin, name))
@@ -330,7 +339,8 @@ class Proxy(metaclass=ProxyClass):
         # A target may be of a subclass, as every pathlib.Path is.
         if (
             owner is not None
-            and inspect.getattr_static(owner._bridgekit_origin, name, None) is member
+            and defines(owner._bridgekit_origin, name)
+            and static_member(owner._bridgekit_origin, name) is member
         ):
             setattr(owner, name, family.turn_member(kind, name, member))
             return getattr(self, name)

@@ -15,7 +15,7 @@ from bridgekit.adapters.portal import BlockingPortal
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.limiter import CapacityLimiter
 
-__all__ = ["Colour", "MemberKind", "ProxyRules", "kind_of", "static_member"]
+__all__ = ["Colour", "MemberKind", "ProxyRules", "defines", "kind_of", "static_member"]
 
 Colour = Literal["async", "sync"]
 """What the proxy is; its target has the other colour."""
@@ -131,9 +131,22 @@ class ProxyRules:
 def static_member(owner: type, name: str) -> Any:
     """What ``owner`` or a base defines under ``name``, without binding it.
 
+    A metaclass is not asked: what it defines is no member of the objects.
+
     :raises AttributeError: none of them does; instances may still have it.
     """
-    return inspect.getattr_static(owner, name)
+    for cls in owner.__mro__:
+        if name in cls.__dict__:
+            return cls.__dict__[name]
+    raise AttributeError(f"type object {owner.__name__!r} has no attribute {name!r}")
+
+
+def defines(owner: type, name: str) -> bool:
+    """Whether objects of ``owner`` have ``name``; a special method that is None is refused."""
+    try:
+        return static_member(owner, name) is not None
+    except AttributeError:
+        return False
 
 
 def _function(member: Any) -> Any:

@@ -19,7 +19,14 @@ from bridgekit.adapters.proxies_iteration import (
     next_of,
     portal_items,
 )
-from bridgekit.adapters.proxies_rules import Colour, MemberKind, ProxyRules, kind_of
+from bridgekit.adapters.proxies_rules import (
+    Colour,
+    MemberKind,
+    ProxyRules,
+    defines,
+    kind_of,
+    static_member,
+)
 
 __all__ = ["SyncFamily", "SyncProxy"]
 
@@ -114,20 +121,20 @@ class SyncFamily(Family):
 
     def special(self, owner: type) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        if hasattr(owner, "__iter__"):
+        if defines(owner, "__iter__"):
             made["__iter__"] = _at_once("__iter__")
-        elif hasattr(owner, "__anext__"):
+        elif defines(owner, "__anext__"):
             made["__iter__"], made["__next__"] = _itself, _next_item
-        elif hasattr(owner, "__aiter__"):
+        elif defines(owner, "__aiter__"):
             made["__iter__"] = _items
-        if hasattr(owner, "__next__"):
+        if defines(owner, "__next__"):
             made["__next__"] = _at_once("__next__")
-        if hasattr(owner, "__aenter__") and hasattr(owner, "__aexit__"):
+        if defines(owner, "__aenter__") and defines(owner, "__aexit__"):
             made["__enter__"], made["__exit__"] = _enter, _exit
-        elif hasattr(owner, "__enter__"):
+        elif defines(owner, "__enter__"):
             made["__enter__"], made["__exit__"] = _at_once("__enter__"), _at_once("__exit__")
-        call = inspect.getattr_static(owner, "__call__", None)
-        if call is not None:
+        if defines(owner, "__call__"):
+            call = static_member(owner, "__call__")
             kind = kind_of(owner, "__call__", call, self.rules, self.colour)
             made["__call__"] = self.turn_member(kind, "__call__", call)
         return made

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridgekit.adapters.proxies_classes import Family, ProxyClass
-from bridgekit.adapters.proxies_rules import Colour, MemberKind, kind_of, static_member
+from bridgekit.adapters.proxies_rules import Colour, MemberKind, defines, kind_of, static_member
 from bridgekit.adapters.proxies_special import PASSED_ON
 from bridgekit.stubs.classes import Level, Typed, parameters
 from bridgekit.stubs.definitions import FunctionNode
@@ -116,7 +116,7 @@ class _ClassWriter(FunctionWriter):
         self.translator.shadowed = frozenset(names)
         try:
             members["__init__"] = self._constructor("__init__")
-            if self.colour == "async" and not hasattr(self.origin, "create"):
+            if self.colour == "async" and not defines(self.origin, "create"):
                 members["create"] = self._constructor("create")
             for member in names:
                 members[member] = self._member(member)
@@ -290,34 +290,34 @@ class _ClassWriter(FunctionWriter):
         written: dict[str, list[Any]] = {}
         rules = self.family.rules
         for name in sorted(PASSED_ON):
-            if hasattr(self.origin, name) and self.members.text_of(name) is not None:
+            if defines(self.origin, name) and self.members.text_of(name) is not None:
                 awaited = rules.names(rules.awaited, self.origin, name)
                 kind = MemberKind.CALL if awaited else MemberKind.PLAIN
                 written[name] = self._special(name, name, kind)
-        if "__call__" in dir(self.origin) and self.members.text_of("__call__") is not None:
+        if defines(self.origin, "__call__") and self.members.text_of("__call__") is not None:
             member = static_member(self.origin, "__call__")
             kind = kind_of(self.origin, "__call__", member, rules, self.colour)
             written["__call__"] = self._special("__call__", "__call__", kind)
         there, here = ("", "a") if self.colour == "async" else ("a", "")
         # Of two protocols the asynchronous one counts, as at run time.
-        source = "a" if hasattr(self.origin, "__aenter__") else ""
+        source = "a" if defines(self.origin, "__aenter__") else ""
         kind = MemberKind.NATIVE if source == here else MemberKind.CALL
         for part in ("enter", "exit"):
-            if hasattr(self.origin, f"__{source}{part}__"):
+            if defines(self.origin, f"__{source}{part}__"):
                 name = f"__{here}{part}__"
                 written[name] = self._special(name, f"__{source}{part}__", kind)
         written.update(self._iteration(there, here))
         return written
 
     def _iteration(self, there: str, here: str) -> dict[str, list[Any]]:
-        if hasattr(self.origin, f"__{here}iter__"):
+        if defines(self.origin, f"__{here}iter__"):
             names = [f"__{here}iter__", f"__{here}next__"]
             return {
                 name: self._special(name, name, MemberKind.NATIVE)
                 for name in names
-                if hasattr(self.origin, name)
+                if defines(self.origin, name)
             }
-        if hasattr(self.origin, f"__{there}next__"):
+        if defines(self.origin, f"__{there}next__"):
             args = ast.parse("def f(self): ...").body[0].args  # type: ignore[attr-defined]
             returns = self.translator.typing("Self")
             step = self._special(f"__{here}next__", f"__{there}next__", MemberKind.CALL)
@@ -325,7 +325,7 @@ class _ClassWriter(FunctionWriter):
                 f"__{here}iter__": [function(f"__{here}iter__", args, returns)],
                 f"__{here}next__": step,
             }
-        if hasattr(self.origin, f"__{there}iter__"):
+        if defines(self.origin, f"__{there}iter__"):
             name = f"__{here}iter__"
             return {name: self._special(name, f"__{there}iter__", MemberKind.ITERATOR)}
         return {}
