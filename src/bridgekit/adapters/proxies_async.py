@@ -71,10 +71,7 @@ class AsyncFamily(Family):
     def _turn_of(self, proxy: Proxy | None) -> _Turn:
         if not self.rules.serialized or proxy is None:
             return self._shared
-        turn: _Turn | None = proxy._bridgekit_state
-        if turn is None:
-            turn = self._turn(CapacityLimiter(1))
-            object.__setattr__(proxy, "_bridgekit_state", turn)
+        turn: _Turn = self.state(proxy, lambda: self._turn(CapacityLimiter(1)))
         return turn
 
     def _limiter_of(self, proxy: Proxy | None) -> CapacityLimiter | None:

@@ -96,12 +96,22 @@ class Family:
 
     def entered(self, proxy: Proxy) -> Entered:
         """The uses of the proxy's target as a context manager."""
-        with _lock:
-            uses: Entered | None = proxy._bridgekit_entered
-            if uses is None:
-                uses = Entered()
-                object.__setattr__(proxy, "_bridgekit_entered", uses)
-            return uses
+        uses: Entered = self._once(proxy, "_bridgekit_entered", Entered)
+        return uses
+
+    def state(self, proxy: Proxy, make: Callable[[], Any]) -> Any:
+        """What the proxy shares with those that it returns; made on first use."""
+        return self._once(proxy, "_bridgekit_state", make)
+
+    def _once(self, proxy: Proxy, slot: str, make: Callable[[], Any]) -> Any:
+        found = object.__getattribute__(proxy, slot)
+        if found is None:
+            with _lock:
+                found = object.__getattribute__(proxy, slot)
+                if found is None:
+                    found = make()
+                    object.__setattr__(proxy, slot, found)
+        return found
 
     # Classes and identities.
 
