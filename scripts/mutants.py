@@ -265,7 +265,8 @@ def run_tests(tree: Path, *options: str) -> tuple[int, list[str]]:
         os.killpg(process.pid, 9)
         out, _ = process.communicate()
         return 1, ["the run did not end", *re.findall(r"^FAILED (\S+)", out, re.MULTILINE)]
-    return process.returncode, re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - |$)", out, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", out, re.MULTILINE)
+    return process.returncode, failed
 
 
 def main() -> int:

@@ -114,6 +114,70 @@ say("parent")
     assert lines == ["child in time", "parent"]
 
 
+@no_fork
+def test_fork_while_the_engine_is_importing_a_part_of_itself() -> None:
+    """What another thread is importing stays half imported in the child."""
+    lines = run_program(
+        CHILD
+        + """
+def queue_a_call():
+    to_thread.set_max_workers(1)
+    async def main():
+        release = threading.Event()
+        first = asyncio.create_task(to_thread.run_sync(release.wait, 5))
+        second = asyncio.create_task(to_thread.run_sync(int))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if os.getpid() == parent:
+            fork(queue_a_call)
+        await asyncio.sleep(0.05)  # so that whoever watches the queue comes to it
+        release.set()
+        await asyncio.gather(first, second)
+    asyncio.run(main())
+parent = os.getpid()
+sys.setswitchinterval(1e-5)
+threading.Thread(target=queue_a_call).start()
+"""
+    )
+    assert lines == ["child in time"]
+
+
+# -- loops that close ------------------------------------------------------------------------------
+
+
+def test_calls_that_end_while_their_loop_closes() -> None:
+    """The message of a thread meets the end of the loop that it is for."""
+    lines = run_program(
+        """
+        import random
+        sys.unraisablehook = lambda what: say("unraisable:", repr(what.exc_value))
+        sys.setswitchinterval(1e-6)
+        rng = random.Random(1)
+        def work(gate, delay):
+            gate.wait(5)
+            for _ in range(delay):
+                pass
+        for _ in range(400):
+            gate = threading.Event()
+            async def main():
+                calls = [
+                    to_thread.run_sync(work, gate, rng.randrange(3000), abandon_on_cancel=True)
+                    for _ in range(6)
+                ]
+                tasks = [asyncio.create_task(call) for call in calls]
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                gate.set()
+            asyncio.run(main())
+        say("done")
+        """
+    )
+    assert lines == ["done"]
+
+
 # -- exit ------------------------------------------------------------------------------------------
 
 

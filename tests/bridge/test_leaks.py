@@ -29,7 +29,7 @@ from bridgekit import (
     to_thread,
 )
 
-CALLS = 3_000
+CALLS = 2_000
 SLOW_CALLS = 100_000
 WARM_UP = 300
 MEGABYTE = 1 << 20
