@@ -16,7 +16,7 @@ def graph(needs: dict[str, list[list[str]]], ends: str = "") -> dict[Key, Node]:
     return {
         key: Node(
             key,
-            name=key,
+            label=key,
             needs=tuple(tuple(group) for group in groups),
             end=ignore if key in ends else None,
             order=number,

@@ -96,6 +96,7 @@ class Lane:
         self._jobs.append(work)
         self._ring()
         if not at_once:
+            work.queued_in = self
             watch(self)
         if not self._open:
             try:
@@ -130,6 +131,8 @@ class Lane:
         raised: BaseException | None = None
         job: Work | None = None
         jobs = self._jobs
+        waker = self._waker
+        outer, waker.lane = waker.lane, self
         try:
             while True:
                 try:
@@ -160,6 +163,7 @@ class Lane:
                 raise raised
         finally:
             raised = None
+            waker.lane = outer
             self._close()
 
     def _close(self) -> None:

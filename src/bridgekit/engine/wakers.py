@@ -14,10 +14,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from weakref import ref
 
 from bridgekit.engine import process
+
+if TYPE_CHECKING:
+    from bridgekit.engine.lane import Lane
 
 __all__ = ["LockWaker", "PipeWaker", "Waker", "new_waker", "thread_waker"]
 
@@ -25,12 +28,13 @@ __all__ = ["LockWaker", "PipeWaker", "Waker", "new_waker", "thread_waker"]
 class PipeWaker:
     """The bell of one thread. Its descriptors are closed with the last reference to it."""
 
-    __slots__ = ("__weakref__", "_read_end", "_write_end")
+    __slots__ = ("__weakref__", "_read_end", "_write_end", "lane")
 
     _known: ClassVar[dict[int, ref[PipeWaker]]] = {}
     _close_end = staticmethod(os.close)  # there to the end of the interpreter
 
     def __init__(self) -> None:
+        self.lane: Lane | None = None  # the one that the thread has entered last
         self._read_end, self._write_end = os.pipe()
         self._known[id(self)] = ref(self)
 
@@ -58,6 +62,7 @@ class LockWaker:
     """The same without descriptors, for a process that has none left."""
 
     def __init__(self) -> None:
+        self.lane: Lane | None = None
         self._semaphore = threading.Semaphore(0)
 
     def wait(self) -> None:

@@ -200,6 +200,7 @@ class Work:
     thread_merge: ContextMerge | None = None  # and into the thread's
     redirect: Callable[[Work], None] | None = None
     asking = False  # the thread waits for a coroutine
+    queued_in: Lane | None = None  # a lane that had other jobs when it was offered this one
     _detached = False
     _interrupted = False
     _on_end: list[Callable[[], None]] | None = None

@@ -24,13 +24,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context
-from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from bridgekit.engine.waits.futures import (
+    awaited_chain,
     awaiting_task,
-    coroutine_frames,
     is_future,
     is_task_group,
 )
@@ -183,11 +183,18 @@ def _cancelled_together(item: Any) -> Iterator[object]:
 def _held_by_task(task: Any) -> Iterator[object]:
     """Tasks and futures that the task awaits or has in local variables, and its task groups."""
     yield task._fut_waiter
-    for frame in coroutine_frames(task.get_coro()):
-        for value in list(frame.f_locals.values()):
-            if is_future(value):
-                yield value
-            elif _is(value, _CONTAINERS):
-                yield from (part for part in _contents(value) if is_future(part))
+    for awaitable in awaited_chain(task.get_coro()):
+        for value in gc.get_referents(awaitable):
+            if _is(value, CellType):
+                yield from (part for held in gc.get_referents(value) for part in _futures_in(held))
             else:
-                yield from _cancelled_together(value)
+                yield from _futures_in(value)
+
+
+def _futures_in(value: object) -> Iterator[object]:
+    if is_future(value):
+        yield value
+    elif _is(value, _CONTAINERS):
+        yield from (part for part in _contents(value) if is_future(part))
+    else:
+        yield from _cancelled_together(value)

@@ -2,14 +2,15 @@
 
 Nothing is recorded while tasks run. A suspended task shows the future it awaits; the futures that
 asyncio makes on behalf of others (gather, shield, wait, task groups) show whom they wait for in
-their attributes, in the closures of their callbacks, or in the local variables of the suspended
-coroutine. A future that none of this explains is *opaque*: an event, a timer, a socket. Opaque
+their attributes, in the closures of their callbacks, or in what the suspended coroutine refers to.
+A future that none of this explains is *opaque*: an event, a timer, a socket. Opaque
 waits count as able to end.
 
 Every function may be called on any thread. What it reads may change meanwhile; the caller looks
-twice and compares. No code of the user's runs: the types of values that the program made are
-checked by ``type``, which a proxy object cannot answer by itself, and their attributes are left
-alone.
+twice and compares. Local variables are only read as the garbage collector reads them, which is safe
+while their function runs in another thread; ``frame.f_locals`` is not. No code of the user's runs:
+the types of values that the program made are checked by ``type``, which a proxy object cannot
+answer by itself, and their attributes are left alone.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import Any, cast
 
 __all__ = [
     "Groups",
+    "awaited_chain",
     "awaiting_task",
     "coroutine_frames",
     "explain_future",
-    "frames_of",
     "is_future",
     "is_task_group",
 ]
@@ -73,13 +74,12 @@ def explain_future(future: asyncio.Future[Any]) -> Groups | None:
     task = awaiting_task(future)
     if task is None:
         return None
-    for frame in frames_of(task):
-        if frame.f_code is _WAIT_CODE:
-            found = _waited_set(frame, future)
-        else:
-            found = _task_group(frame, future)
-        if found is not None:
-            return found
+    for awaitable in awaited_chain(task.get_coro()):
+        for value in gc.get_referents(awaitable):
+            if is_task_group(value) and getattr(value, "_on_completed_fut", None) is future:
+                return _any_of(value._tasks)
+        if getattr(awaitable, "cr_code", None) is _WAIT_CODE:
+            return _waited_set(awaitable, future)
     return None
 
 
@@ -125,43 +125,45 @@ def _shielded(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
     return None
 
 
-def _waited_set(frame: FrameType, future: asyncio.Future[Any]) -> Groups | None:
-    values = frame.f_locals
-    if values.get("waiter") is not future or values.get("timeout") is not None:
-        return None
-    futures = values.get("fs") or ()
-    if values.get("return_when") == asyncio.ALL_COMPLETED:
-        return _every_of(futures)
-    return _any_of(futures)
+def _waited_set(coroutine: object, future: asyncio.Future[Any]) -> Groups | None:
+    """Of ``asyncio.wait``, whose callback on every future knows the rest."""
+    for held in gc.get_referents(coroutine):
+        if not issubclass(type(held), (set, frozenset, list, tuple)):
+            continue
+        for one in list(held):
+            for callback, _ in (
+                list(getattr(one, "_callbacks", None) or ()) if is_future(one) else ()
+            ):
+                values = _closure(callback)
+                if values.get("waiter") is not future or values.get("timeout_handle") is not None:
+                    continue
+                every = values.get("return_when") == asyncio.ALL_COMPLETED
+                return _every_of(held) if every else _any_of(held)
+    return None
 
 
-def _task_group(frame: FrameType, future: asyncio.Future[Any]) -> Groups | None:
-    """Of asyncio's and anyio's task groups alike: the future that the last child completes."""
-    group = frame.f_locals.get("self")
-    if not is_task_group(group) or getattr(group, "_on_completed_fut", None) is not future:
-        return None
-    return _any_of(getattr(group, "_tasks", ()))
-
-
-def frames_of(task: asyncio.Task[Any]) -> Iterator[FrameType]:
-    """The frames of a suspended task, innermost first."""
-    return reversed(list(coroutine_frames(task.get_coro())))
-
-
-def coroutine_frames(awaitable: object) -> Iterator[FrameType]:
-    """The frames of a suspended coroutine and of what it awaits, outermost first."""
+def awaited_chain(awaitable: object) -> Iterator[object]:
+    """A suspended coroutine and what it awaits, outermost first."""
     for _ in range(MAX_DEPTH):
         if awaitable is None:
             return
         for prefix in ("cr", "ag", "gi"):
-            frame = getattr(awaitable, f"{prefix}_frame", None)
-            if frame is not None:
-                yield frame
+            if hasattr(awaitable, f"{prefix}_frame"):
+                yield awaitable
                 following = "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await"
                 awaitable = getattr(awaitable, following, None)
                 break
         else:
             awaitable = _iterated_generator(awaitable)
+
+
+def coroutine_frames(awaitable: object) -> Iterator[FrameType]:
+    """The frames of a suspended coroutine and of what it awaits, outermost first."""
+    for part in awaited_chain(awaitable):
+        for prefix in ("cr", "ag", "gi"):
+            frame = getattr(part, f"{prefix}_frame", None)
+            if frame is not None:
+                yield frame
 
 
 def _iterated_generator(awaitable: object) -> object:

@@ -28,7 +28,7 @@ MAX_CANDIDATES = 16
 class Node:
     """One participant.
 
-    :param name: what it is, in words: "task 'Task-1' (app.view)".
+    :param label: what it is, in words, or how to find the words: "task 'Task-1' (app.view)".
     :param waits: how it waits, as a verb that the name of what it waits for can follow.
     :param needs: groups of keys; one of each group must be live. No groups: live.
     :param end: ends the wait with an exception, if this kind of wait can be ended.
@@ -41,7 +41,7 @@ class Node:
     """
 
     key: Key
-    name: str
+    label: str | Callable[[], str]
     waits: str = "waits for"
     needs: tuple[tuple[Key, ...], ...] = ()
     end: Callable[[BaseException], None] | None = field(default=None, compare=False)
@@ -51,6 +51,11 @@ class Node:
     loop: asyncio.AbstractEventLoop | None = field(default=None, compare=False, repr=False)
     stack: Callable[[], list[str]] | None = field(default=None, compare=False, repr=False)
     transparent: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        return self.label if isinstance(self.label, str) else self.label()
 
 
 Graph = Mapping[Key, Node]

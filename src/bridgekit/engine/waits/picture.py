@@ -22,19 +22,22 @@ picture may therefore be wrong; :mod:`~bridgekit.engine.waits.monitor` says when
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, cast
 
-from bridgekit.engine import workers
 from bridgekit.engine.hosts import Waiter
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import LoopCall
+from bridgekit.engine.waits import watch
+from bridgekit.engine.waits.copying import copy_of
 from bridgekit.engine.waits.deadlines import Deadlines
-from bridgekit.engine.waits.futures import awaiting_task, explain_future, frames_of
+from bridgekit.engine.waits.futures import awaited_chain, awaiting_task, explain_future
 from bridgekit.engine.waits.graph import Key, Node
-from bridgekit.engine.waits.stacks import look_at_threads
+from bridgekit.engine.waits.parked import is_parked, parked_lanes, works_on_thread
 from bridgekit.engine.waits.words import (
     call_name,
     task_name,
@@ -47,29 +50,17 @@ from bridgekit.engine.workers import OwnedThread, WorkerPool
 
 __all__ = ["Picture", "items_at"]
 
-T = TypeVar("T")
 _ACQUIRE = CapacityLimiter.acquire.__code__
-_MAX_TRIES = 10
-
-
-def _copy(items: Iterable[T]) -> list[T]:
-    """A list of what other threads may be adding to."""
-    for _ in range(_MAX_TRIES):
-        try:
-            return list(items)
-        except RuntimeError:  # changed while it was copied
-            continue
-    return []
 
 
 def items_at(place: object) -> list[Any]:
     """What is queued at a place: calls, or the futures of those who wait for a token."""
     if isinstance(place, Lane):
-        return _copy(place._jobs)
+        return copy_of(place._jobs)
     if isinstance(place, CapacityLimiter):
-        return _copy(place._waiters)
+        return copy_of(place._waiters)
     if isinstance(place, (WorkerPool, OwnedThread)):
-        return [work for work in _copy(place._queue) if work is not None and work._ticket]
+        return [work for work in copy_of(place._queue) if work is not None and work._ticket]
     return []
 
 
@@ -79,15 +70,11 @@ class Picture:
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
         self.nodes: dict[Key, Node] = {}
-        self._threads = look_at_threads()
+        self._parked = parked_lanes()
         self._running = {
-            id(work): view.ident for view in self._threads.values() for work in view.works
-        }
-        self._loop_threads = {
-            id(loop): view.ident for view in self._threads.values() for loop in view.loops
-        }
-        self._running_coroutines = {
-            id(frame): view.ident for view in self._threads.values() for frame in view.coroutines
+            id(work): ident
+            for ident, lane in self._parked.items()
+            for work in works_on_thread(lane)
         }
         self._with_deadline: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]] | None] = {}
         self._places: dict[int, tuple[Work, list[Key]]] | None = None
@@ -116,14 +103,13 @@ class Picture:
 
     def add_parked_threads(self) -> None:
         """Put every thread that waits for a coroutine into the graph."""
-        for view in self._threads.values():
-            if view.parked is not None:
-                self.add(view.ident)
+        for ident in self._parked:
+            self.add(ident)
 
     def loop_thread_key(self, loop: asyncio.AbstractEventLoop | None) -> Key | None:
-        """The key of the thread that runs a loop, where its stack tells."""
-        ident = self._loop_threads.get(id(loop))
-        return None if ident is None else ("thread", ident)
+        """The key of the thread that runs a loop, if it is parked and the loop tells."""
+        ident = getattr(loop, "_thread_id", None)
+        return self._need(ident) if ident in self._parked else None
 
     def _need(self, subject: Any) -> Key:
         kind = "future"
@@ -158,7 +144,7 @@ class Picture:
         node = partial(
             Node,
             key,
-            task_name(task),
+            partial(task_name, task),
             subject=task,
             wait=future,
             loop=loop,
@@ -166,29 +152,21 @@ class Picture:
         )
         if task.done():
             return node()
-        if future is None:
-            return self._running_task(task, node)
-        if future.done() or self._has_deadline(task):
+        own_thread = self.loop_thread_key(loop)
+        needs = () if own_thread is None else ((own_thread,),)
+        if future is None or future.done():
+            return node(waits="runs on", needs=needs)
+        if self._has_deadline(task):
             return node()
-        loop_thread = self._loop_threads.get(id(loop))
-        needs = [] if loop_thread is None else [(self._need(loop_thread),)]
         limiter = _awaited_limiter(task, future)
         if limiter is None:
             return node(needs=(*needs, (self._need(future),)))
+        waiters = copy_of(limiter._waiters)
         return node(
             needs=(*needs, (self._need(limiter),)),
             end=partial(_end_wait, future),
-            order=_copy(limiter._waiters).index(future),
+            order=waiters.index(future) if future in waiters else 0,
         )
-
-    def _running_task(self, task: asyncio.Task[Any], node: Callable[..., Node]) -> Node:
-        """A task that does not await anything: it can go on, unless it blocks its own thread."""
-        frame = getattr(task.get_coro(), "cr_frame", None)
-        ident = self._running_coroutines.get(id(frame))
-        if ident is None or self._threads[ident].parked is None:
-            return node()
-        self._loop_threads[id(task.get_loop())] = ident
-        return node(waits="runs on", needs=((self._need(ident),),))
 
     def _has_deadline(self, task: asyncio.Task[Any]) -> bool:
         loop = task.get_loop()
@@ -212,21 +190,24 @@ class Picture:
     # -- calls and threads ---------------------------------------------------------------------
 
     def _call(self, work: Work, key: Key) -> Node:
-        node = partial(Node, key, call_name(work), subject=work, wait=work)
+        node = partial(Node, key, partial(call_name, work), subject=work, wait=work)
         if work.ended or work.wish is not None:
             return node()
         if not work._ticket:
             ident = self._running.get(id(work))
             return node() if ident is None else node("runs on", ((self._need(ident),),))
-        places = self._queues().get(id(work))
-        if places is None:
+        _, places = self._queues().get(id(work), (work, []))
+        lane = work.queued_in
+        if lane is not None and work in copy_of(lane._jobs):
+            places = [*places, self._need(lane)]
+        if not places:
             return node()
         host = None if work._waiter is None else awaiting_task(work._waiter)
         if host is None or self._has_deadline(host):
             return node()  # its end by cancellation is on the way, or set
         return node(
             "is queued for",
-            (tuple(places[1]),),
+            (tuple(dict.fromkeys(places)),),
             end=work.fail,
             loop=host.get_loop(),
             stack=partial(task_stack, host),
@@ -236,35 +217,25 @@ class Picture:
         """Where every queued call is queued. The calls are kept, so that identities stay true."""
         if self._places is None:
             self._places = {}
-            places: dict[int, Any] = {}
-            for view in self._threads.values():
-                for place in (*view.lanes, view.owned, view.pool):
-                    if place is not None:
-                        places[id(place)] = place
-            pool = workers._pool
-            if pool is not None:
-                places[id(pool)] = pool
-            for place in places.values():
+            for place in copy_of(watch.places):
                 target: Key | None = None
                 for work in items_at(place):
-                    target = target or self._need(place)
-                    self._places.setdefault(id(work), (work, []))[1].append(target)
+                    if isinstance(work, Work):
+                        target = target or self._need(place)
+                        self._places.setdefault(id(work), (work, []))[1].append(target)
         return self._places
 
     def _thread(self, ident: int, key: Key) -> Node:
-        view = self._threads.get(ident)
-        if view is None:
-            return Node(key, f"thread {ident}")
-        lane = view.parked
+        lane = self._parked.get(ident)
         node = partial(
             Node,
             key,
-            thread_name(ident, view.frame),
+            partial(thread_name, ident),
             subject=lane,
             wait=lane,
-            stack=partial(thread_stack, view.frame),
+            stack=partial(thread_stack, ident),
         )
-        if lane is None or lane.answered or lane._jobs:
+        if lane is None or not is_parked(lane):
             return node()
         tasks: list[asyncio.Task[Any]] = []
         if isinstance(lane, LoopCall):
@@ -272,13 +243,13 @@ class Picture:
                 tasks = [lane._task]
         elif isinstance(lane, Wish) and lane.work is not None and lane.work.wish is not lane:
             serving = lane.work._serving
-            tasks = [serving] if serving is not None else _copy(lane.work._orphans or ())
+            tasks = [serving] if serving is not None else copy_of(lane.work._orphans or ())
         return node(needs=(self._any_of(tasks),) if tasks else ())
 
     # -- pools and limiters --------------------------------------------------------------------
 
     def _pool(self, pool: WorkerPool, key: Key) -> Node:
-        team = _copy(pool._workers)
+        team = copy_of(pool._workers)
         node = partial(
             Node, key, f"the worker pool ({len(team)} of {pool.max_workers} threads)", subject=pool
         )
@@ -288,7 +259,7 @@ class Picture:
             or pool._idle
             or len(team) < pool.max_workers
             or any(worker.next is not None or worker.thread.ident is None for worker in team)
-            or any(ident in self._threads and not self._threads[ident].parked for ident in idents)
+            or any(ident not in self._parked for ident in idents)
         ):
             return node()
         return node("has only", (self._any_of(idents),))
@@ -309,8 +280,8 @@ class Picture:
     def _token_calls(self, limiter: CapacityLimiter) -> list[Work]:
         """The calls that are queued or running under a token that they will give back."""
         found = {id(work): work for work, _ in self._queues().values()}
-        for view in self._threads.values():
-            found.update((id(work), work) for work in view.works)
+        for lane in self._parked.values():
+            found.update((id(work), work) for work in works_on_thread(lane))
         return [
             work
             for work in found.values()
@@ -321,12 +292,12 @@ class Picture:
 
 def _awaited_limiter(task: asyncio.Task[Any], future: Any) -> CapacityLimiter | None:
     """The limiter for whose token the task waits."""
-    for frame in frames_of(task):
-        if frame.f_code is _ACQUIRE and frame.f_locals.get("waiter") is future:
-            limiter = frame.f_locals.get("self")
-            if isinstance(limiter, CapacityLimiter) and future in _copy(limiter._waiters):
-                return limiter
+    innermost = deque(awaited_chain(task.get_coro()), maxlen=1).pop()
+    if getattr(innermost, "cr_code", None) is not _ACQUIRE:
         return None
+    for value in gc.get_referents(innermost):
+        if issubclass(type(value), CapacityLimiter) and future in copy_of(value._waiters):
+            return cast(CapacityLimiter, value)
     return None
 
 

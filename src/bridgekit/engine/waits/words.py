@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Iterable
@@ -36,13 +37,18 @@ def task_name(task: asyncio.Task[Any]) -> str:
     return f"task {task.get_name()!r}{_in(frame)}"
 
 
-def thread_name(ident: int, innermost: FrameType) -> str:
+def thread_name(ident: int) -> str:
     """A thread, with the innermost function of the program in it."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    frame: FrameType | None = innermost
-    while frame is not None and _is_ours(frame):
-        frame = frame.f_back
-    return f"thread {names.get(ident, str(ident))!r}{_in(frame)}"
+    frames = _program_frames_of(ident)
+    return f"thread {names.get(ident, str(ident))!r}{_in(frames[-1] if frames else None)}"
+
+
+def _program_frames_of(ident: int) -> list[FrameType]:
+    """Innermost call last. Only for parked threads: no others' frames stand still."""
+    innermost = sys._current_frames().get(ident)
+    frames = [frame for frame, _ in traceback.walk_stack(innermost)] if innermost else []
+    return [frame for frame in reversed(frames) if not _is_ours(frame)]
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -61,10 +67,9 @@ def task_stack(task: asyncio.Task[Any]) -> list[str]:
     return _format(coroutine_frames(task.get_coro()))
 
 
-def thread_stack(innermost: FrameType) -> list[str]:
-    """Where a thread is, innermost call last, without the bridge's own frames."""
-    frames = [frame for frame, _ in traceback.walk_stack(innermost)]
-    return _format(reversed(frames))
+def thread_stack(ident: int) -> list[str]:
+    """Where a parked thread is, innermost call last, without the bridge's own frames."""
+    return _format(_program_frames_of(ident))
 
 
 def _format(frames: Iterable[FrameType]) -> list[str]:
