@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -615,6 +618,24 @@ def test_cancelled_at_any_tick_the_asynchronous_manager_is_left_once(ticks: int)
     asyncio.run(asyncio.wait_for(main(), 30))
     assert len(manager.exits) == (manager.entered_in is not None)
     assert manager.entered_in is manager.left_in
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pthread_kill")
+def test_ctrl_c_while_entering_leaves_what_was_entered_all_the_same() -> None:
+    main_thread = threading.get_ident()
+
+    class Stubborn(AsyncManager):
+        async def __aenter__(self) -> int:
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+            return await super().__aenter__()
+
+    manager = Stubborn()
+    with pytest.raises(KeyboardInterrupt), sync_context_manager(manager):
+        pytest.fail("interrupted")
+    manager.check()
+    assert manager.exits[0][0] is KeyboardInterrupt
 
 
 def test_entered_in_one_call_and_left_in_another(run: Callable[..., Any]) -> None:
