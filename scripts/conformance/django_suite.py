@@ -78,7 +78,7 @@ def run_suite(cache: Path, *, substitute: bool) -> DjangoResult:
     done = run(
         [python, "-W", "ignore::ResourceWarning", "runtests.py", "--parallel=1", *LABELS],
         cwd=directory / "tests",
-        seconds=420,
+        seconds=560,
         substitute="asgiref" if substitute else None,
         log=log,
         path=[directory],
