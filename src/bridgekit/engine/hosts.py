@@ -21,7 +21,7 @@ import sys
 import types
 from asyncio import _get_running_loop
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sized
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
 from threading import get_ident
@@ -72,6 +72,7 @@ class Sleeper(Protocol):
 class Host(Protocol):
     """What a crossing needs of the loop that its task runs on."""
 
+    ready: Sized  # what the loop is going to run in this turn, as far as that is known
     checkpoints: bool  # whether a call begins with `checkpoint()`
 
     def post(self, letter: Letter) -> bool: ...
@@ -242,6 +243,7 @@ class AsyncioHost:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.ready: Sized = getattr(loop, "_ready", ())  # the stock loops'
         self.credit = _BATCH
         self._letters: deque[Letter] = deque()
         self._rung = False
@@ -401,8 +403,13 @@ class AsyncioHost:
 
     def _run_late(self) -> None:
         callbacks, self._late = self._late, []
-        for callback in callbacks:
-            callback()
+        # What comes in the meantime is looked at right afterwards, so nobody need ring for it.
+        self._rung = True
+        try:
+            for callback in callbacks:
+                callback()
+        finally:
+            self._deliver()
 
     def current_task(self) -> asyncio.Task[Any] | None:
         """The task that is running."""

@@ -161,6 +161,7 @@ async def _call_after(seconds: float, callback: Callable[[], object]) -> None:
 class TrioHost:
     """A trio run. Made in one of its tasks, once per run."""
 
+    ready = ()
     checkpoints = True
 
     def __init__(self) -> None:
