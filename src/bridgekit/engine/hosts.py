@@ -289,9 +289,10 @@ class AsyncioHost:
     def _ring(self) -> None:
         pipe = self._pipe  # keeps the descriptor from being closed, and reused, under the write
         if pipe is not None:
-            # A full pipe wakes the loop just as well; a closed one (-1) is that of a parent.
-            with suppress(OSError):
+            try:
                 pipe.ring()
+            except OSError:
+                return  # a full pipe wakes the loop just as well; a closed one is a parent's
         elif not self._closed:
             try:
                 self.loop.call_soon_threadsafe(self._deliver)
@@ -315,8 +316,10 @@ class AsyncioHost:
 
     def _read(self) -> None:
         if self._pipe is not None:
-            with suppress(BlockingIOError):
+            try:
                 self._pipe.wait()
+            except BlockingIOError:
+                return  # has been looked at already
         self._deliver()
 
     def _deliver(self) -> None:
@@ -450,15 +453,21 @@ def start_task(
 
     Where that cannot be done, the step is taken in the loop's next turn, as usual.
     """
-    if sys.version_info >= (3, 12):
-        if loop.get_task_factory() is None:
-            return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    if loop.get_task_factory() is not None:
         return loop.create_task(coroutine, context=context)
-    task = loop.create_task(coroutine, context=context)
-    # Python 3.11 has no eager start: take the step that the task has just scheduled.
-    ready = getattr(loop, "_ready", None)
-    if ready and getattr(getattr(ready[-1], "_callback", None), "__self__", None) is task:
-        ready.pop()._run()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    # Python 3.11 has no eager start. A new task schedules its first step: take that instead.
+    steps: list[Callable[[], object]] = []
+    attributes = getattr(loop, "__dict__", None)
+    if attributes is None or "call_soon" in attributes:
+        return loop.create_task(coroutine, context=context)
+    attributes["call_soon"] = lambda step, *, context: steps.append(step)
+    try:
+        task = asyncio.Task(coroutine, loop=loop, context=context)
+    finally:
+        del attributes["call_soon"]
+    context.run(steps[0])
     return task
 
 

@@ -128,9 +128,12 @@ class Lane:
             or another signal handler). It must ask for the awaited coroutine's cancellation; the
             exception is raised once the coroutine has ended. A second one is raised at once.
         """
+        jobs = self._jobs
+        if self._answered and not jobs:
+            self._close()
+            return
         raised: BaseException | None = None
         job: Work | None = None
-        jobs = self._jobs
         waker = self._waker
         outer, waker.lane = waker.lane, self
         try:

@@ -76,7 +76,7 @@ class LoopCall(Lane):
         """On the loop, outside any task: begin, and run to the first suspension."""
         if self._answered:
             return
-        if self.portal is not None and not self.portal.is_open:
+        if self.portal is not None and not self.portal._open:
             self.fail(PortalClosedError("the portal was closed before the call began"))
             return
         task = self._task = start_task(self._loop, self._run(), self._context)
@@ -266,7 +266,7 @@ class PortalLoop:
             # round.
             self._calls.add(call)
             host = self._host
-            if not self.is_open or host is None or not host.post(call):
+            if not self._open or host is None or not host.post(call):
                 call.fail(PortalClosedError("the portal has been closed"))
             return call.wait()
         except BaseException:
