@@ -135,10 +135,11 @@ class BlockingPortal:
         """
         loop = self._running_loop()
         start = _TaskStart(loop, self._tasks, functools.partial(func, *args, **kwargs), name)
+        future = start.future
         post = self._owner.post if self._owner is not None else self._host.post
         if not post(start):
             start.host_closed()
-        return start.future
+        return future
 
     def wrap_async_context_manager(
         self, manager: AbstractAsyncContextManager[T]
@@ -224,6 +225,7 @@ class _TaskStart:
         self._func = self._task = None
         if not self.future.done():  # cancelled before its first step
             self._cancelled()
+        del self.future  # which refers to this object as well
 
     def _forward_cancel(self, done: Future[Any]) -> None:
         if done.cancelled() and self._task is not None and not self._loop.is_closed():
