@@ -10,7 +10,7 @@ scope, so its first checkpoint raises ``Cancelled``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sized
 from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any
@@ -161,7 +161,7 @@ async def _call_after(seconds: float, callback: Callable[[], object]) -> None:
 class TrioHost:
     """A trio run. Made in one of its tasks, once per run."""
 
-    ready = ()
+    ready: Sized = ()
     checkpoints = True
 
     def __init__(self) -> None:
