@@ -129,7 +129,12 @@ async def threads() -> None:
     # The exact form of a call with options: the wrapper knows the function's parameters.
     limited = sync_to_async(fetch, limiter=CapacityLimiter(1), abandon_on_cancel=True)
     assert_type(await limited("u", retries=2), bytes)
-    await to_thread.run_sync(fetch, "u", affinity="nowhere")  # type: ignore[arg-type]
+    assert_type(await to_thread.run_sync(fetch, "u", timeout=1.5, retries=1), bytes)
+    assert_type(await to_thread.run_sync(fetch, "u", cancel_grace=2, on_abandoned=print), bytes)
+    assert_type(await to_thread.run_sync(fetch, "u", context="share"), bytes)
+    await to_thread.run_sync(fetch, 1)  # type: ignore[call-overload]
+    await to_thread.run_sync(fetch, "u", retry=1)  # type: ignore[call-arg]
+    await to_thread.run_sync(fetch, "u", affinity="nowhere")  # type: ignore[call-arg]
     async with ThreadSensitiveContext() as context:
         assert_type(context, ThreadSensitiveContext)
 
@@ -155,10 +160,13 @@ def portals() -> None:
     with start_blocking_portal() as portal:
         assert_type(portal, BlockingPortal)
         assert_type(portal.start_task_soon(fetch, "u"), Future[bytes])
+        assert_type(portal.start_task_soon(send, "u", name="send"), Future[int])
         with portal.wrap_async_context_manager(session("u")) as inner:
             assert_type(inner, bytes)
     assert_type(default_portal(), BlockingPortal)
     assert_type(default_portal().call(fetch, "u"), bytes)
+    assert_type(default_portal().call(send, "u"), int)
+    default_portal().call(send, 1)  # type: ignore[call-overload]
     with start_blocking_portal(loop_factory=asyncio.new_event_loop):
         pass
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context, copy_context
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.engine.hosts import (
@@ -25,6 +25,7 @@ from bridgekit.errors import PortalClosedError
 
 __all__ = ["BlockingPortal", "default_portal", "start_blocking_portal"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -87,7 +88,13 @@ class BlockingPortal:
             raise PortalClosedError("this portal is not open")
         return loop
 
-    def call(self, func: Callable[..., Awaitable[T] | T], /, *args: Any, **kwargs: Any) -> T:
+    @overload
+    def call(self, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    @overload
+    def call(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+    def call(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call ``func`` on the portal's loop, await what it returns, and return the result.
 
         :raises LoopThreadError: called on a thread that is running an event loop, whichever.
@@ -95,7 +102,6 @@ class BlockingPortal:
         """
         suspend = refuse_on_loop_thread(func, "BlockingPortal.call")
         loop = self._running_loop()
-        result: T
         if suspend is not None:
             from bridgekit.adapters.loop_to_loop import await_on_loop
 
@@ -119,14 +125,29 @@ class BlockingPortal:
             self._tasks.discard(task)
             del task  # an error's traceback refers to this frame, and the task to the error
 
+    @overload
     def start_task_soon(
         self,
-        func: Callable[..., Awaitable[T] | T],
+        func: Callable[..., Awaitable[T]],
+        /,
+        *args: Any,
+        name: str | None = ...,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    @overload
+    def start_task_soon(
+        self, func: Callable[..., T], /, *args: Any, name: str | None = ..., **kwargs: Any
+    ) -> Future[T]: ...
+
+    def start_task_soon(
+        self,
+        func: Callable[..., Any],
         /,
         *args: Any,
         name: str | None = None,
         **kwargs: Any,
-    ) -> Future[T]:
+    ) -> Future[Any]:
         """Start a task on the portal's loop and return a future of its result, at once.
 
         Cancelling the future cancels the task. May be called on any thread.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.crossing import cross, start
@@ -15,10 +15,115 @@ from bridgekit.engine.workers import shared_pool
 
 __all__ = ["get_max_workers", "run_sync", "set_max_workers"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# A call without options is checked argument by argument; with one, whichever, the function's
+# arguments are not: sync_to_async(func, limiter=...)(...) is the form that checks both.
+
+
+@overload
 async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    limiter: CapacityLimiter | None,
+    timeout: float | None = ...,
+    abandon_on_cancel: bool = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    timeout: float | None,
+    limiter: CapacityLimiter | None = ...,
+    abandon_on_cancel: bool = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    abandon_on_cancel: bool,
+    limiter: CapacityLimiter | None = ...,
+    timeout: float | None = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    cancel_grace: float | None,
+    limiter: CapacityLimiter | None = ...,
+    timeout: float | None = ...,
+    abandon_on_cancel: bool = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    affinity: Affinity,
+    limiter: CapacityLimiter | None = ...,
+    timeout: float | None = ...,
+    abandon_on_cancel: bool = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    context: ContextMode,
+    limiter: CapacityLimiter | None = ...,
+    timeout: float | None = ...,
+    abandon_on_cancel: bool = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+
+async def run_sync(  # type: ignore[misc]  # an option has precedence over the function's
     func: Callable[..., T],
     /,
     *args: Any,
