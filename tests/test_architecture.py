@@ -24,6 +24,7 @@ LEVELS = {
     "engine": 1,
     "adapters": 2,
     "caching": 2,
+    "diagnostics": 2,
     "executors": 2,
     "flow": 2,
     "": 3,

@@ -6,7 +6,10 @@ __all__ = ["DeadlockError", "LoopThreadError", "PortalClosedError"]
 
 
 class DeadlockError(RuntimeError):
-    """A wait that could never end was refused instead of being entered."""
+    """A wait that can never end was refused, or ended when that had turned out.
+
+    In the latter case the message tells who waits for whom, with the stacks of all concerned.
+    """
 
 
 class LoopThreadError(DeadlockError):
