@@ -39,8 +39,8 @@ TESTS = [
     "tests/bridge/test_faults_process.py",
     "tests/bridge/test_findings.py",
 ]
-PYTEST = ["-m", "not slow", "-q", "-p", "no:cacheprovider", "--timeout=40", "--tb=no", "-rfE"]
-SECONDS = 300
+PYTEST = ["-m", "not slow", "-q", "-p", "no:cacheprovider", "--timeout=20", "--tb=no", "-rfE"]
+SECONDS = 120
 
 
 @dataclass(frozen=True)

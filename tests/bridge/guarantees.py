@@ -13,6 +13,7 @@ import gc
 import inspect
 import pickle
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable
@@ -264,7 +265,8 @@ def cooperative_cancel() -> None:
 
     def work() -> None:
         begun.set()
-        while True:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
             from_thread.check_cancelled()
 
     async def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,7 +57,7 @@ class Scene:
         self.message = message
         self.abandon = abandon
         self.loop = loop
-        self.begun, self.gate, self.ended = (threading.Event() for _ in range(3))
+        self.begun, self.gate, self.asking, self.ended = (threading.Event() for _ in range(4))
         self.limiter = CapacityLimiter(1)
         self.thread = 0
         self.cancels = 0
@@ -80,6 +79,7 @@ class Scene:
             assert self.gate.wait(SECONDS)
             if self.message == "error":
                 raise Planned
+            self.asking.set()
             if self.message == "wish":
                 return async_to_sync(self.native)()
             if self.message == "check":
@@ -117,15 +117,15 @@ class Scene:
             assert self.ended.wait(SECONDS)
             default_portal().start_task_soon(to_thread.run_sync, int).result(SECONDS)
             return
-        deadline, last = time.monotonic() + SECONDS, None
+        # It has sent its message when it sleeps in wait of the answer, and uses no processor time.
+        assert self.asking.wait(SECONDS)
+        clock = time.pthread_getcpuclockid(self.thread)
+        deadline, used = time.monotonic() + SECONDS, -1.0
         while not self.ended.is_set() and time.monotonic() < deadline:
-            frame = sys._current_frames().get(self.thread)
-            here = frame and (frame.f_code, frame.f_lasti)
-            del frame
-            if here == last and here is not None and "bridgekit" in here[0].co_filename:
-                return  # asleep in the engine: it has not moved
-            last = here
-            time.sleep(0.0005)
+            before, used = used, time.clock_gettime(clock)
+            if used == before:
+                return
+            time.sleep(0.002)
 
     def check(self) -> None:
         if not self.abandon and not self.ended.is_set():
