@@ -274,6 +274,31 @@ def test_code_whose_caller_has_left_can_still_call_asynchronous_code() -> None:
     assert outcome == [5, 5]
 
 
+def test_other_tasks_have_their_turn_during_each_call() -> None:
+    """However short the call is, and also if it fails."""
+    turns: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(turns.append, "during the first")
+        await sync_to_async(int)()
+        turns.append("after the first")
+        loop.call_soon(turns.append, "during the second")
+        with pytest.raises(ValueError, match="invalid literal"):
+            await sync_to_async(int, thread_sensitive=False)("no number")
+        turns.append("after the second")
+
+    for _ in range(50):
+        turns.clear()
+        asyncio.run(main())
+        assert turns == [
+            "during the first",
+            "after the first",
+            "during the second",
+            "after the second",
+        ]
+
+
 def test_siblings_lose_no_context_variable() -> None:
     first: contextvars.ContextVar[int] = contextvars.ContextVar("first", default=0)
     second: contextvars.ContextVar[int] = contextvars.ContextVar("second", default=0)

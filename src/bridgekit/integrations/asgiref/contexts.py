@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -12,7 +11,6 @@ from weakref import WeakKeyDictionary
 from bridgekit.adapters import contexts as native
 from bridgekit.adapters.portal import BlockingPortal, start_blocking_portal
 from bridgekit.adapters.to_thread import run_call
-from bridgekit.engine.affinity import CURRENT_BINDING, ThreadBinding
 from bridgekit.integrations.asgiref.current_thread_executor import CURRENT_EXECUTOR
 from bridgekit.integrations.asgiref.original import Visit
 
@@ -90,9 +88,6 @@ class ThreadSensitiveContext:
             if self._bound:
                 self._undo = ExitStack()
                 self._undo.enter_context(native.ThreadSensitiveContext())
-                self._undo.callback(
-                    _release_soon, asyncio.get_running_loop(), CURRENT_BINDING.get()
-                )
         else:
             return self
         self.token = THREAD_SENSITIVE_CONTEXT.set(self)
@@ -135,17 +130,6 @@ class ThreadSensitiveContext:
         if executor is None:
             executor = CONTEXT_EXECUTORS[self] = ThreadPoolExecutor(max_workers=1)
         return executor
-
-
-def _release_soon(loop: asyncio.AbstractEventLoop, binding: ThreadBinding | None) -> None:
-    """Keep the thread until the tasks that are ready now have had their turn.
-
-    Contexts that are opened side by side have different threads then, also where the calls are so
-    short that one context is through before the other begins; the original's users count on it.
-    """
-    if binding is not None:
-        binding.hold()
-        loop.call_soon(binding.let_go)
 
 
 def _nothing() -> None:

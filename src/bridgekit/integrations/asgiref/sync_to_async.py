@@ -50,6 +50,28 @@ class _Serving(threading.local):
 _serving = _Serving()
 
 
+class _Turn:
+    """The turn of the loop in which a call begins.
+
+    The engine may be through with a short call in the same turn. What was written for asgiref
+    counts on other tasks having had their turn when a call has ended.
+    """
+
+    __slots__ = ("_over",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._over = False
+        loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        self._over = True
+
+    async def ended(self) -> None:
+        """Return in a later turn than the one in which the call began."""
+        if not self._over:
+            await asyncio.sleep(0)
+
+
 class SyncToAsync(Generic[P, T]):
     """Makes a synchronous callable awaitable; it runs in a thread.
 
@@ -112,10 +134,16 @@ class SyncToAsync(Generic[P, T]):
         if context is not None:
             context.call_begins()
         left_behind = False
+        turn = _Turn(loop)
         try:
-            result: T = await run_call(
-                call, limiter=None, abandon_on_cancel=True, affinity=affinity, executor=executor
-            )
+            try:
+                result: T = await run_call(
+                    call, limiter=None, abandon_on_cancel=True, affinity=affinity, executor=executor
+                )
+            except Exception:
+                await turn.ended()
+                raise
+            await turn.ended()
         except (asyncio.CancelledError, GeneratorExit):
             left_behind = True
             raise
