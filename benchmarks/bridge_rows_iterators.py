@@ -10,8 +10,8 @@ from bridge_row import Row
 from starlette.concurrency import iterate_in_threadpool
 
 from bridgekit import default_portal, to_thread
-from bridgekit.adapters.iterators_to_async import async_iterator
-from bridgekit.adapters.iterators_to_sync import sync_iterator
+from bridgekit.adapters.iterators.to_async import async_iterator
+from bridgekit.adapters.iterators.to_sync import sync_iterator
 
 BATCHED_ITEMS = 20_000
 SINGLE_ITEMS = 300

@@ -32,9 +32,9 @@ from bridgekit import (
     to_thread,
 )
 from bridgekit.adapters import suspending
-from bridgekit.adapters.context_managers_to_async import async_context_manager
-from bridgekit.adapters.context_managers_to_sync import sync_context_manager
-from bridgekit.adapters.iterators_to_sync import sync_iterator
+from bridgekit.adapters.context_managers.to_async import async_context_manager
+from bridgekit.adapters.context_managers.to_sync import sync_context_manager
+from bridgekit.adapters.iterators.to_sync import sync_iterator
 
 var: contextvars.ContextVar[Any] = contextvars.ContextVar("var")
 ident = sync_to_async(threading.get_ident, thread_sensitive=True)

@@ -16,10 +16,10 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from bridgekit import async_to_sync, to_thread
-from bridgekit.adapters.context_managers_to_async import async_context_manager
-from bridgekit.adapters.context_managers_to_sync import sync_context_manager
-from bridgekit.adapters.iterators_to_async import async_iterator
-from bridgekit.adapters.iterators_to_sync import sync_iterator
+from bridgekit.adapters.context_managers.to_async import async_context_manager
+from bridgekit.adapters.context_managers.to_sync import sync_context_manager
+from bridgekit.adapters.iterators.to_async import async_iterator
+from bridgekit.adapters.iterators.to_sync import sync_iterator
 
 
 class Play:

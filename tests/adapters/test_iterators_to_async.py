@@ -23,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridgekit import CapacityLimiter, ThreadSensitiveContext, async_to_sync, from_thread, to_thread
-from bridgekit.adapters import sync_source
-from bridgekit.adapters.iterators_to_async import async_iterator
+from bridgekit.adapters.iterators import sync_source
+from bridgekit.adapters.iterators.to_async import async_iterator
 
 var: contextvars.ContextVar[Any] = contextvars.ContextVar("var")
 other: contextvars.ContextVar[Any] = contextvars.ContextVar("other", default=0)

@@ -34,9 +34,9 @@ from bridgekit import (
     sync_to_async,
     to_thread,
 )
-from bridgekit.adapters import async_source
-from bridgekit.adapters.iterators_to_async import async_iterator
-from bridgekit.adapters.iterators_to_sync import sync_iterator
+from bridgekit.adapters.iterators import async_source
+from bridgekit.adapters.iterators.to_async import async_iterator
+from bridgekit.adapters.iterators.to_sync import sync_iterator
 
 var: contextvars.ContextVar[Any] = contextvars.ContextVar("var")
 other: contextvars.ContextVar[Any] = contextvars.ContextVar("other", default=0)
@@ -927,7 +927,7 @@ def test_any_batch_gives_the_same_items(
 
 _PROGRAM = """
 import asyncio, os, sys
-from bridgekit.adapters.iterators_to_sync import sync_iterator
+from bridgekit.adapters.iterators.to_sync import sync_iterator
 
 async def numbers():
     try:

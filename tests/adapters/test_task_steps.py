@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bridgekit import PortalClosedError, default_portal
-from bridgekit.adapters.own_context import OwnContext
-from bridgekit.adapters.task_steps import TaskSteps
+from bridgekit.adapters.steps.in_task import TaskSteps
+from bridgekit.adapters.steps.own_context import OwnContext
 
 
 class Steps:

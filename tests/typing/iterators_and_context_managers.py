@@ -7,16 +7,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, assert_type
 
-from bridgekit.adapters.context_managers_to_async import (
+from bridgekit.adapters.context_managers.to_async import (
     AsyncContextManagerAdapter,
     async_context_manager,
 )
-from bridgekit.adapters.context_managers_to_sync import (
+from bridgekit.adapters.context_managers.to_sync import (
     SyncContextManagerAdapter,
     sync_context_manager,
 )
-from bridgekit.adapters.iterators_to_async import AsyncIteratorAdapter, async_iterator
-from bridgekit.adapters.iterators_to_sync import SyncIteratorAdapter, sync_iterator
+from bridgekit.adapters.iterators.to_async import AsyncIteratorAdapter, async_iterator
+from bridgekit.adapters.iterators.to_sync import SyncIteratorAdapter, sync_iterator
 
 
 def generator(count: int, *, name: str = "") -> Generator[int, str, float]:

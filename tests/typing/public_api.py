@@ -11,19 +11,22 @@ from typing import Any, Protocol, assert_type
 from bridgekit import (
     BlockingPortal,
     CapacityLimiter,
+    ProxyRules,
     ThreadSensitiveContext,
+    async_context_manager,
+    async_iterator,
+    async_proxy,
     async_to_sync,
     default_portal,
     from_thread,
     start_blocking_portal,
+    sync_context_manager,
+    sync_iterator,
+    sync_proxy,
     sync_to_async,
     to_thread,
+    unwrap,
 )
-from bridgekit.adapters.context_managers_to_async import async_context_manager
-from bridgekit.adapters.context_managers_to_sync import sync_context_manager
-from bridgekit.adapters.iterators_to_async import async_iterator
-from bridgekit.adapters.iterators_to_sync import sync_iterator
-from bridgekit.adapters.proxies import ProxyRules, async_proxy, sync_proxy, unwrap
 
 # ---- functions of every kind
 

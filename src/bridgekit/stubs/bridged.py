@@ -8,8 +8,8 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from bridgekit.adapters.proxies_classes import Family
-from bridgekit.adapters.proxies_rules import Colour, MemberKind
+from bridgekit.adapters.proxies.classes import Family
+from bridgekit.adapters.proxies.rules import Colour, MemberKind
 from bridgekit.stubs.definitions import ClassText, FunctionNode, ModuleText, module_text
 from bridgekit.stubs.names import Place
 from bridgekit.stubs.signatures import from_runtime

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from bridgekit.adapters.proxies_rules import static_member
+from bridgekit.adapters.proxies.rules import static_member
 from bridgekit.stubs.classes import Level, Typed, instance_attributes, levels, parameters
 from bridgekit.stubs.definitions import ClassText, FunctionNode, ModuleText, module_text
 from bridgekit.stubs.names import Translator

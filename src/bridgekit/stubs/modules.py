@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from bridgekit.adapters.proxies_classes import Proxy, ProxyClass
+from bridgekit.adapters.proxies.classes import Proxy, ProxyClass
 from bridgekit.stubs.bridged import bridged
 from bridgekit.stubs.classes import Typed, class_text, instance_attributes, parameters
 from bridgekit.stubs.definitions import (

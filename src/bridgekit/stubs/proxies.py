@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bridgekit.adapters.proxies_classes import Family, ProxyClass
-from bridgekit.adapters.proxies_rules import Colour, MemberKind, defines, kind_of, static_member
-from bridgekit.adapters.proxies_special import PASSED_ON
+from bridgekit.adapters.proxies.classes import Family, ProxyClass
+from bridgekit.adapters.proxies.rules import Colour, MemberKind, defines, kind_of, static_member
+from bridgekit.adapters.proxies.special import PASSED_ON
 from bridgekit.stubs.classes import Level, Typed, parameters
 from bridgekit.stubs.definitions import FunctionNode
 from bridgekit.stubs.members import Members

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from bridgekit.adapters.proxies_rules import Colour, MemberKind
+from bridgekit.adapters.proxies.rules import Colour, MemberKind
 from bridgekit.stubs.classes import Typed, is_type_variable
 from bridgekit.stubs.definitions import FunctionNode
 from bridgekit.stubs.names import Place, Qualified, name_of

@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from bridgekit.adapters.proxies_iteration import Entered
-from bridgekit.adapters.proxies_rules import (
+from bridgekit.adapters.proxies.iteration import Entered
+from bridgekit.adapters.proxies.rules import (
     Colour,
     MemberKind,
     ProxyRules,
@@ -24,7 +24,7 @@ from bridgekit.adapters.proxies_rules import (
     kind_of,
     static_member,
 )
-from bridgekit.adapters.proxies_special import PASSED_ON, PROTOCOL, passed_on
+from bridgekit.adapters.proxies.special import PASSED_ON, PROTOCOL, passed_on
 from bridgekit.engine import process
 
 __all__ = ["Family", "Proxy", "ProxyClass", "target_of"]

@@ -10,16 +10,16 @@ from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.calls import async_to_sync, refuse_on_loop_thread
-from bridgekit.adapters.context_managers_to_sync import sync_context_manager
-from bridgekit.adapters.iterators_to_sync import sync_iterator
-from bridgekit.adapters.proxies_classes import Family, Proxy, ProxyClass
-from bridgekit.adapters.proxies_iteration import (
+from bridgekit.adapters.context_managers.to_sync import sync_context_manager
+from bridgekit.adapters.iterators.to_sync import sync_iterator
+from bridgekit.adapters.proxies.classes import Family, Proxy, ProxyClass
+from bridgekit.adapters.proxies.iteration import (
     SyncItems,
     SyncManager,
     next_of,
     portal_items,
 )
-from bridgekit.adapters.proxies_rules import (
+from bridgekit.adapters.proxies.rules import (
     Colour,
     MemberKind,
     ProxyRules,

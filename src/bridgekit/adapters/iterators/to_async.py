@@ -25,15 +25,15 @@ from concurrent.futures import Executor
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
-from bridgekit.adapters.batches import (
+from bridgekit.adapters.iterators.batches import (
     DEFAULT_BATCH,
     DEFAULT_BUDGET,
     BatchSize,
     as_exception,
     needs_strict,
 )
-from bridgekit.adapters.sync_source import SyncSource
-from bridgekit.adapters.thread_steps import ThreadSteps
+from bridgekit.adapters.iterators.sync_source import SyncSource
+from bridgekit.adapters.steps.on_thread import ThreadSteps
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.limiter import CapacityLimiter
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from bridgekit.adapters import to_thread
 from bridgekit.adapters.calls import sync_to_async
-from bridgekit.adapters.own_context import OwnContext
+from bridgekit.adapters.steps.own_context import OwnContext
 from bridgekit.engine.affinity import CURRENT_BINDING, Affinity, ThreadBinding
 from bridgekit.engine.hosts import runs_trio
 from bridgekit.engine.limiter import CapacityLimiter

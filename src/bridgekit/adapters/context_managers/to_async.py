@@ -19,7 +19,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from bridgekit.adapters.thread_steps import ThreadSteps
+from bridgekit.adapters.steps.on_thread import ThreadSteps
 from bridgekit.engine.affinity import CURRENT_BINDING, ThreadBinding
 from bridgekit.engine.limiter import CapacityLimiter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridgekit.adapters.proxies_rules import Colour
+from bridgekit.adapters.proxies.rules import Colour
 
 __all__ = ["PASSED_ON", "PROTOCOL", "passed_on"]
 

@@ -10,11 +10,11 @@ from types import CoroutineType, TracebackType
 from typing import Any, ClassVar, cast
 
 from bridgekit.adapters.calls import sync_to_async
-from bridgekit.adapters.context_managers_to_async import async_context_manager
-from bridgekit.adapters.iterators_to_async import async_iterator
-from bridgekit.adapters.proxies_classes import Family, Proxy, ProxyClass
-from bridgekit.adapters.proxies_iteration import AsyncItems, AsyncManager, running_task
-from bridgekit.adapters.proxies_rules import (
+from bridgekit.adapters.context_managers.to_async import async_context_manager
+from bridgekit.adapters.iterators.to_async import async_iterator
+from bridgekit.adapters.proxies.classes import Family, Proxy, ProxyClass
+from bridgekit.adapters.proxies.iteration import AsyncItems, AsyncManager, running_task
+from bridgekit.adapters.proxies.rules import (
     Colour,
     MemberKind,
     ProxyRules,

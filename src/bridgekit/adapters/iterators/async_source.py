@@ -11,8 +11,8 @@ from itertools import repeat
 from time import perf_counter
 from typing import Any, Generic, TypeVar, cast
 
-from bridgekit.adapters.batches import BatchSize, is_unchanged
-from bridgekit.adapters.own_context import OwnContext
+from bridgekit.adapters.iterators.batches import BatchSize, is_unchanged
+from bridgekit.adapters.steps.own_context import OwnContext
 
 __all__ = ["AsyncSource"]
 

@@ -19,10 +19,10 @@ from dataclasses import replace
 from typing import Any
 
 from bridgekit.adapters.portal import BlockingPortal
-from bridgekit.adapters.proxies_async import AsyncFamily, AsyncProxy
-from bridgekit.adapters.proxies_classes import Family, Proxy, target_of
-from bridgekit.adapters.proxies_rules import ProxyRules, kind_of
-from bridgekit.adapters.proxies_sync import SyncFamily, SyncProxy
+from bridgekit.adapters.proxies.classes import Family, Proxy, target_of
+from bridgekit.adapters.proxies.rules import ProxyRules, kind_of
+from bridgekit.adapters.proxies.to_async import AsyncFamily, AsyncProxy
+from bridgekit.adapters.proxies.to_sync import SyncFamily, SyncProxy
 from bridgekit.engine import process
 from bridgekit.engine.affinity import Affinity
 from bridgekit.engine.limiter import CapacityLimiter

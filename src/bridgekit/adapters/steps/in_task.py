@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from bridgekit.adapters.calls import run_coroutine
 from bridgekit.adapters.loop_thread import Suspend, refuse_on_loop_thread
 from bridgekit.adapters.loop_to_loop import await_on_loop
-from bridgekit.adapters.own_context import OwnContext
+from bridgekit.adapters.steps.own_context import OwnContext
 from bridgekit.engine import process
 from bridgekit.engine.hosts import runs_trio
 from bridgekit.engine.portal import call_on_loop

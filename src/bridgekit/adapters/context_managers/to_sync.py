@@ -22,8 +22,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from bridgekit.adapters.calls import run_coroutine
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
-from bridgekit.adapters.own_context import OwnContext
-from bridgekit.adapters.task_steps import TaskSteps
+from bridgekit.adapters.steps.in_task import TaskSteps
+from bridgekit.adapters.steps.own_context import OwnContext
 from bridgekit.engine.work import current_work
 
 __all__ = ["SyncContextManagerAdapter", "sync_context_manager"]

@@ -32,17 +32,17 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-from bridgekit.adapters.async_source import AsyncSource
-from bridgekit.adapters.batches import (
+from bridgekit.adapters.iterators.async_source import AsyncSource
+from bridgekit.adapters.iterators.batches import (
     DEFAULT_BATCH,
     DEFAULT_BUDGET,
     BatchSize,
     as_exception,
     needs_strict,
 )
-from bridgekit.adapters.collecting import is_collecting
-from bridgekit.adapters.own_context import OwnContext
-from bridgekit.adapters.task_steps import TaskSteps
+from bridgekit.adapters.steps.collecting import is_collecting
+from bridgekit.adapters.steps.in_task import TaskSteps
+from bridgekit.adapters.steps.own_context import OwnContext
 from bridgekit.engine.hosts import runs_trio
 from bridgekit.errors import PortalClosedError
 
