@@ -7,6 +7,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -250,6 +251,23 @@ def test_the_grace_covers_a_function_that_goes_on_asking_for_coroutines(
     run(main)
 
 
+def test_an_executor_takes_the_place_of_the_pool(run: Run) -> None:
+    async def native() -> str:
+        await anyio.lowlevel.checkpoint()
+        return threading.current_thread().name
+
+    def names() -> tuple[str, str]:
+        return threading.current_thread().name, async_to_sync(native)()
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1, "mine") as executor:
+            assert await to_thread.run_sync(names, executor=executor) == ("mine_0", "MainThread")
+            limited = sync_to_async(names, executor=executor, limiter=CapacityLimiter(1))
+            assert await limited() == ("mine_0", "MainThread")
+
+    run(main)
+
+
 def test_native_cancellation_during_the_grace_keeps_its_count(blocked: Blocked) -> None:
     async def main() -> None:
         task = asyncio.create_task(to_thread.run_sync(blocked, cancel_grace=0.02))
@@ -358,6 +376,7 @@ def test_a_shared_call_works_in_a_task_that_starts_eagerly() -> None:
         ({"timeout": -1}, "timeout must be"),
         ({"timeout": float("nan")}, "timeout must be"),
         ({"cancel_grace": -0.5}, "cancel_grace must be"),
+        ({"executor": ThreadPoolExecutor(1), "affinity": "context"}, "excludes an affinity"),
         ({"on_abandoned": print}, "on_abandoned needs"),
         ({"context": "share", "cancel_grace": 1}, "excludes"),
         ({"context": "share", "abandon_on_cancel": True}, "excludes"),

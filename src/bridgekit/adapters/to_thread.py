@@ -29,6 +29,24 @@ async def run_sync(
     /,
     *args: Any,
     limiter: CapacityLimiter | None,
+    executor: Executor | None = ...,
+    timeout: float | None = ...,
+    abandon_on_cancel: bool = ...,
+    cancel_grace: float | None = ...,
+    on_abandoned: OnAbandoned | None = ...,
+    affinity: Affinity = ...,
+    context: ContextMode = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def run_sync(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    executor: Executor | None,
+    limiter: CapacityLimiter | None = ...,
     timeout: float | None = ...,
     abandon_on_cancel: bool = ...,
     cancel_grace: float | None = ...,
@@ -46,6 +64,7 @@ async def run_sync(
     *args: Any,
     timeout: float | None,
     limiter: CapacityLimiter | None = ...,
+    executor: Executor | None = ...,
     abandon_on_cancel: bool = ...,
     cancel_grace: float | None = ...,
     on_abandoned: OnAbandoned | None = ...,
@@ -62,6 +81,7 @@ async def run_sync(
     *args: Any,
     abandon_on_cancel: bool,
     limiter: CapacityLimiter | None = ...,
+    executor: Executor | None = ...,
     timeout: float | None = ...,
     cancel_grace: float | None = ...,
     on_abandoned: OnAbandoned | None = ...,
@@ -78,6 +98,7 @@ async def run_sync(
     *args: Any,
     cancel_grace: float | None,
     limiter: CapacityLimiter | None = ...,
+    executor: Executor | None = ...,
     timeout: float | None = ...,
     abandon_on_cancel: bool = ...,
     on_abandoned: OnAbandoned | None = ...,
@@ -94,6 +115,7 @@ async def run_sync(
     *args: Any,
     affinity: Affinity,
     limiter: CapacityLimiter | None = ...,
+    executor: Executor | None = ...,
     timeout: float | None = ...,
     abandon_on_cancel: bool = ...,
     cancel_grace: float | None = ...,
@@ -110,6 +132,7 @@ async def run_sync(
     *args: Any,
     context: ContextMode,
     limiter: CapacityLimiter | None = ...,
+    executor: Executor | None = ...,
     timeout: float | None = ...,
     abandon_on_cancel: bool = ...,
     cancel_grace: float | None = ...,
@@ -128,6 +151,7 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
     /,
     *args: Any,
     limiter: CapacityLimiter | None = None,
+    executor: Executor | None = None,
     timeout: float | None = None,
     abandon_on_cancel: bool = False,
     cancel_grace: float | None = None,
@@ -152,6 +176,8 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
 
     :param limiter: take a token of it for the time the thread works. A call further down a chain
         that already holds a token runs under that token.
+    :param executor: run in this executor's threads instead of the pool. It is then the executor
+        that bounds the calls and picks the thread, so an affinity cannot be given.
     :param timeout: seconds, waiting for a token and for a thread included. Then the call is
         cancelled as described above, and ``TimeoutError`` is raised where ``CancelledError`` would.
     :param abandon_on_cancel: leave at once when cancelled. The function goes on in its thread, it
@@ -174,6 +200,7 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
     """
     if (
         limiter is not None
+        or executor is not None
         or timeout is not None
         or abandon_on_cancel
         or cancel_grace is not None
@@ -184,6 +211,7 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
         options = CallOptions(
             affinity=affinity,
             limiter=limiter,
+            executor=executor,
             timeout=timeout,
             abandon_on_cancel=abandon_on_cancel,
             cancel_grace=cancel_grace,
@@ -215,7 +243,10 @@ async def run_call(
 ) -> T:
     """:func:`run_sync` for a call without arguments; ``executor`` replaces the affinity."""
     options = CallOptions(
-        limiter=limiter, abandon_on_cancel=abandon_on_cancel, affinity=affinity, executor=executor
+        limiter=limiter,
+        executor=executor,
+        abandon_on_cancel=abandon_on_cancel,
+        affinity="chain" if executor is not None else affinity,
     )
     crossing = cross(call, (), {}, options)
     del call

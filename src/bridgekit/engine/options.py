@@ -18,14 +18,14 @@ OnAbandoned = Callable[[Any, BaseException | None], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """The options of `to_thread.run_sync`, which describes them, and ``executor``.
+    """The options of `to_thread.run_sync`, which describes them.
 
     :raises ValueError: a value that is none, or options that exclude each other.
     """
 
     affinity: Affinity = "chain"
     limiter: CapacityLimiter | None = None
-    executor: Executor | None = None  # replaces the affinity
+    executor: Executor | None = None
     timeout: float | None = None
     abandon_on_cancel: bool = False
     cancel_grace: float | None = None
@@ -37,6 +37,8 @@ class CallOptions:
             raise ValueError(
                 f'affinity must be "chain", "context" or "main", not {self.affinity!r}'
             )
+        if self.executor is not None and self.affinity != "chain":
+            raise ValueError("an executor picks the thread itself; it excludes an affinity")
         if self.context not in ("propagate", "share"):
             raise ValueError(f'context must be "propagate" or "share", not {self.context!r}')
         if self.timeout is not None and not self.timeout >= 0:
