@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -656,7 +657,7 @@ def test_the_environment_variable(value: str, code: int) -> None:
     script = f"from bridgekit import diagnostics as d; assert d.deadlock_action() == {value!r}"
     child = subprocess.run(
         [sys.executable, "-c", script],
-        env={"BRIDGEKIT_DEADLOCKS": value},
+        env={**os.environ, "BRIDGEKIT_DEADLOCKS": value},
         capture_output=True,
         text=True,
         check=False,

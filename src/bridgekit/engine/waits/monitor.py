@@ -11,8 +11,10 @@ yet run. So between the two pictures the loop of every task concerned has to hav
 unless its own thread is stuck.
 
 Cost: a look at a place in which nothing has waited for a whole interval is a comparison of two
-short lists. Pictures are only taken of places where something has, and a single thread of a pool
-that is not parked ends the matter.
+short lists. Pictures are only taken of places where something has; a single thread of a pool that
+is not parked ends the matter, and timers are only searched if all seems stuck without them. A look
+that takes long is followed by a longer pause, so that looking never takes more than a few per cent
+of one processor.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ __all__ = ["Monitor"]
 
 INTERVAL = 0.2  # seconds between looks: a deadlock is found at the third
 SECOND_LOOK = 0.03
+REST = 20  # a pause is at least so many times as long as the processor time of the look before
 MAX_ITEMS = 256
 _logger = logging.getLogger("bridgekit")
 
@@ -76,12 +79,14 @@ class Monitor:
             time.sleep(self._pause)
             if generation != process.generation():
                 return
+            begun = time.thread_time()
             try:
                 self.look()
             except Exception:
                 # What it reads belongs to others and changes; this thread must not end for it.
                 _logger.exception("looking for deadlocks failed")
                 self._suspects = {}
+            self._pause = max(self._pause, REST * (time.thread_time() - begun))
 
     def look(self) -> None:
         """Look once at every place; end what was found stuck before and still is."""
@@ -90,12 +95,11 @@ class Monitor:
         if not lasting or watch.action() == "off":
             self._suspects = {}
             return
+        lasting = _dead_places(Picture(None), lasting)
         picture = Picture(self._deadlines)
-        keys = {picture.add(place): place for place in lasting}
-        dead_places = stuck(picture.nodes) & keys.keys()
-        for key in dead_places:
-            picture.add_queued(keys[key])
-        dead = stuck(picture.nodes) if dead_places else set()
+        for place in _dead_places(picture, lasting):
+            picture.add_queued(place)
+        dead = stuck(picture.nodes)
         confirmed = {key for key in dead if self._is_confirmed(key, picture, dead)}
         self._suspect(picture.nodes, dead)
         if confirmed:
@@ -152,6 +156,12 @@ class Monitor:
             _logger.error("deadlock: %s", text)
             if not log_only and node.end is not None:
                 node.end(DeadlockError(text))
+
+
+def _dead_places(picture: Picture, places: list[object]) -> list[object]:
+    """Those of the places at which nothing can go on."""
+    keys = {picture.add(place): place for place in places}
+    return [keys[key] for key in stuck(picture.nodes) & keys.keys()]
 
 
 def _is_same_wait(before: Node, now: Node) -> bool:

@@ -65,9 +65,15 @@ def items_at(place: object) -> list[Any]:
 
 
 class Picture:
-    """Grows with :meth:`add`; :attr:`nodes` is the graph of what was added and all it needs."""
+    """A graph of what waits, and how it grows.
 
-    def __init__(self, deadlines: Deadlines) -> None:
+    :param deadlines: without them, no task is taken to have a deadline. What is live then is live
+        with them too, and the timers of a busy loop need not be searched.
+
+    Grows with :meth:`add`; :attr:`nodes` is the graph of what was added and all it needs.
+    """
+
+    def __init__(self, deadlines: Deadlines | None) -> None:
         self._deadlines = deadlines
         self.nodes: dict[Key, Node] = {}
         self._parked = parked_lanes()
@@ -169,6 +175,8 @@ class Picture:
         )
 
     def _has_deadline(self, task: asyncio.Task[Any]) -> bool:
+        if self._deadlines is None:
+            return False
         loop = task.get_loop()
         if loop not in self._with_deadline:
             self._with_deadline[loop] = self._deadlines.tasks(loop)

@@ -25,7 +25,7 @@ VARIABLE = "BRIDGEKIT_DEADLOCKS"
 
 places: set[object] = set()
 _running = False
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler or a finaliser may strike while it is held
 
 
 def _from_environment() -> Action:
@@ -98,7 +98,7 @@ def _monitor() -> None:
 
 def _forget_places() -> None:
     global _running, _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _running = False
     places.clear()
 
