@@ -152,12 +152,6 @@ MUTANTS = [
         "            if True:\n",
     ),
     Mutant(
-        "stop-iteration-crosses",
-        "engine/work.py",
-        "                if isinstance(error, StopIteration):\n",
-        "                if False:\n",
-    ),
-    Mutant(
         "lane-never-used",
         "engine/affinity.py",
         "        lane = nearest_lane(lane)\n        if lane is not None:\n",
