@@ -139,6 +139,9 @@ class Waiter:
                 callback(self)
             else:
                 context.run(callback, self)
+            # An exception that the task keeps refers to this frame, which must not refer back.
+            del callback, context
+        callbacks.clear()
 
     def cancel(self, msg: Any = None) -> bool:
         """Called when the task is cancelled."""
