@@ -25,7 +25,7 @@ from collections.abc import Callable, Coroutine, Generator, Sized
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
 from threading import get_ident
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 from bridgekit.engine import process
@@ -94,6 +94,9 @@ class Host(Protocol):
     def current_task(self) -> Any: ...
 
 
+Callbacks: TypeAlias = tuple[tuple[Callable[[Any], object], Context | None], ...]
+
+
 class Waiter:
     """What a task awaits: a future in all that a task needs of one, but resumed directly.
 
@@ -113,7 +116,7 @@ class Waiter:
     def __init__(self, loop: asyncio.AbstractEventLoop, sleeper: Sleeper) -> None:
         self._loop = loop
         self._sleeper: Sleeper | None = sleeper
-        self._callbacks: list[tuple[Callable[[Any], object], Context | None]] = []
+        self._callbacks: Callbacks = ()  # nearly always one in the end
         self._fired = False
         self._cancel_kept = False
         self._message: tuple[Any] | None = None
@@ -133,7 +136,7 @@ class Waiter:
             return
         self._fired = True
         self._sleeper = None
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self._callbacks = self._callbacks, ()
         for callback, context in callbacks:
             if context is None:
                 callback(self)
@@ -141,7 +144,7 @@ class Waiter:
                 context.run(callback, self)
             # An exception that the task keeps refers to this frame, which must not refer back.
             del callback, context
-        callbacks.clear()
+        del callbacks
 
     def cancel(self, msg: Any = None) -> bool:
         """Called when the task is cancelled."""
@@ -173,11 +176,11 @@ class Waiter:
         if self._fired:
             self._loop.call_soon(callback, self, context=context)
         else:
-            self._callbacks.append((callback, context))
+            self._callbacks = (*self._callbacks, (callback, context))
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         """Forget a callback; returns how many there were."""
-        kept = [entry for entry in self._callbacks if entry[0] != callback]
+        kept = tuple(entry for entry in self._callbacks if entry[0] != callback)
         removed = len(self._callbacks) - len(kept)
         self._callbacks = kept
         return removed
