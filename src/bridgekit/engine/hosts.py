@@ -122,13 +122,19 @@ class Waiter:
         self._message: tuple[Any] | None = None
         self._asyncio_future_blocking = False
 
-    def __await__(self) -> Generator[Waiter, None, None]:
-        if not self._fired:
-            self._asyncio_future_blocking = True
-            yield self
-        self.result()
+    # Its own iterator: thousands of tasks may be waiting, and a generator for each takes memory.
+
+    def __await__(self) -> Waiter:
+        return self
 
     __iter__ = __await__
+
+    def __next__(self) -> Waiter:
+        if not self._fired:
+            self._asyncio_future_blocking = True
+            return self
+        self.result()
+        raise StopIteration
 
     def fire(self) -> None:
         """On the loop's thread, outside any task: resume the task now. Later calls do nothing."""

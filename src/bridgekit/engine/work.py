@@ -217,7 +217,7 @@ class Work:
         self.host = host
         self._func: Callable[..., Any] | None = func
         self._args = args
-        self._kwargs = kwargs
+        self._kwargs = kwargs or None
         self.snapshot = snapshot = copy_context()  # the thread's when both sides last agreed
         self._context: Context = snapshot.copy()
         self._ticket = [None]
