@@ -218,8 +218,8 @@ class Work:
         self._func: Callable[..., Any] | None = func
         self._args = args
         self._kwargs = kwargs or None
-        self.snapshot = snapshot = copy_context()  # the thread's when both sides last agreed
-        self._context: Context = snapshot.copy()
+        # The thread's when both sides last agreed; copied when a thread begins.
+        self.snapshot = self._context = copy_context()
         self._ticket = [None]
         self._waiter: Any = None
         self.wish: Wish | None = None
@@ -255,10 +255,13 @@ class Work:
         outer = _state.work
         _state.work = self
         try:
+            context = self._context
+            if not self.shared:
+                context = self._context = context.copy()
             if self._kwargs:
-                self._result = self._context.run(self._func, *self._args, **self._kwargs)  # type: ignore[arg-type]
+                self._result = context.run(self._func, *self._args, **self._kwargs)  # type: ignore[arg-type]
             else:
-                self._result = self._context.run(self._func, *self._args)  # type: ignore[arg-type]
+                self._result = context.run(self._func, *self._args)  # type: ignore[arg-type]
         except BaseException as error:
             self._error = error
         finally:
