@@ -121,12 +121,13 @@ class Lane:
         if process.is_main_thread(self.thread_id):
             _main_lanes.append(self)
 
-    def park(self, interrupt: Callable[[], None]) -> None:
+    def park(self, interrupt: Callable[[], None], *, again: bool = False) -> None:
         """Serve jobs until :meth:`answer`, then close the lane.
 
         :param interrupt: called when an exception is raised in this thread from outside (Ctrl-C,
             or another signal handler). It must ask for the awaited coroutine's cancellation; the
             exception is raised once the coroutine has ended. A second one is raised at once.
+        :param again: one has been raised before this wait.
         """
         jobs = self._jobs
         if self._answered and not jobs:
@@ -158,7 +159,7 @@ class Lane:
                     if job is not None and not job.abort(error):
                         jobs.appendleft(job)
                     job = None
-                    if raised is not None or not self.is_open:
+                    if again or raised is not None or not self.is_open:
                         raise
                     raised = error
                     interrupt()

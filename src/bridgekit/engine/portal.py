@@ -162,7 +162,7 @@ class LoopCall(Lane):
         """
         if self.is_open:
             self.interrupt()
-            self.park(self.interrupt)
+            self.park(self.interrupt, again=True)
         self._forget_outcome()
 
     def _forget_outcome(self) -> None:

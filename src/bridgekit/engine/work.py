@@ -345,7 +345,7 @@ class Work:
                 # A signal handler raised between the request and the wait for it: without this
                 # the host would go on with a coroutine that nobody waits for.
                 self._interrupt()
-                wish.park(self._interrupt)
+                wish.park(self._interrupt, again=True)
             wish.forget()
             raise
         finally:

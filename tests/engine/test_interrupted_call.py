@@ -1,0 +1,55 @@
+"""Exceptions of signal handlers between the request for a coroutine and the wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from bridgekit import async_to_sync
+from bridgekit.engine import portal
+
+
+class Struck(BaseException):
+    """What a signal handler raises."""
+
+
+@pytest.mark.timeout(30)
+def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the first came before the wait had begun."""
+    released: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    begun = threading.Event()
+
+    async def stubborn() -> None:
+        release = asyncio.Event()
+        released.append((asyncio.get_running_loop(), release))
+        begun.set()
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    def strike() -> None:
+        assert begun.wait(10)
+        raise Struck("first")
+
+    call_park = portal.LoopCall.park
+
+    def struck_again(call: portal.LoopCall, interrupt: object, *, again: bool = False) -> None:
+        class Waker:
+            def wait(self) -> None:
+                raise Struck("second")
+
+            lane = None
+
+        call._waker = Waker()  # type: ignore[assignment]
+        call_park(call, interrupt, again=again)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(portal, "give_way", strike)
+    monkeypatch.setattr(portal.LoopCall, "park", struck_again)
+    with pytest.raises(Struck, match="second"):
+        async_to_sync(stubborn)()
+    loop, release = released[0]
+    loop.call_soon_threadsafe(release.set)
