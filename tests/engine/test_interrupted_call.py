@@ -19,6 +19,7 @@ class Struck(BaseException):
 def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the first came before the wait had begun."""
     released: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    waits: list[portal.LoopCall] = []
     begun = threading.Event()
 
     async def stubborn() -> None:
@@ -40,7 +41,10 @@ def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch)
     def struck_again(call: portal.LoopCall, interrupt: object, *, again: bool = False) -> None:
         class Waker:
             def wait(self) -> None:
-                raise Struck("second")
+                waits.append(call)
+                if len(waits) == 1:
+                    raise Struck("second")
+                call.fail(RuntimeError("has been waited for all the same"))
 
             lane = None
 
@@ -51,5 +55,6 @@ def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(portal.LoopCall, "park", struck_again)
     with pytest.raises(Struck, match="second"):
         async_to_sync(stubborn)()
+    assert len(waits) == 1
     loop, release = released[0]
     loop.call_soon_threadsafe(release.set)
