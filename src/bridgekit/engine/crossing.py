@@ -13,6 +13,7 @@ from bridgekit.engine.affinity import dispatch, holder_of
 from bridgekit.engine.hosts import Host, current_host
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.options import CallOptions
+from bridgekit.engine.waits import monitor  # noqa: F401 - here, not when a call has to queue
 from bridgekit.engine.work import Work
 
 __all__ = ["cross", "start"]

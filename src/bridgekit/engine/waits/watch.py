@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from bridgekit.engine import process
+
+if TYPE_CHECKING:
+    from bridgekit.engine.waits.monitor import Monitor
 
 __all__ = ["Action", "action", "set_action", "watch"]
 
@@ -65,11 +69,16 @@ def watch(place: object) -> None:
 
 def _start() -> None:
     global _running
+    # Not in the new thread: what a thread is importing while another one forks stays half imported
+    # in the child. Usually it is there: `crossing` sees to that.
+    from bridgekit.engine.waits.monitor import Monitor
+
     with _lock:
         if _running:
             return
         _running = True
-        monitor = threading.Thread(target=_monitor, name="bridgekit-deadlocks", daemon=True)
+        body = partial(_watch_places, Monitor)
+        monitor = threading.Thread(target=body, name="bridgekit-deadlocks", daemon=True)
         # At interpreter exit, or where there are no more threads to be had, nobody watches; the
         # place stays known, and the monitor starts with the next one.
         try:
@@ -78,12 +87,10 @@ def _start() -> None:
             _running = False
 
 
-def _monitor() -> None:
+def _watch_places(kind: type[Monitor]) -> None:
     global _running
-    from bridgekit.engine.waits.monitor import Monitor  # only needed where something waits
-
     generation = process.generation()
-    monitor = Monitor(places)
+    monitor = kind(places)
     while generation == process.generation():
         monitor.watch_until_nothing_waits()
         _running = False
