@@ -37,7 +37,7 @@ def deadlock_action() -> Action:
 
 
 def set_deadlock_action(value: Action) -> None:
-    """Choose what is done about deadlocks from now on, in the whole process.
+    """Choose what is done about deadlocks in the whole process, of waits that begin from now on.
 
     ``"raise"`` ends one of the waits with ``DeadlockError`` (the default), ``"log"`` only writes
     the error to the log, ``"off"`` does not look for deadlocks. The environment variable
