@@ -88,8 +88,8 @@ def anyio_section(outcome: Outcome, problems: Sequence[str]) -> str:
             "",
             f"{count['passed']} pass, {count['failed']} do not, {count['skipped']} are skipped (as "
             "with anyio itself). Not counted is what passes or fails with the moment at which a "
-            f"thread takes its call ({races}: it assumes that a call that is cancelled at once has begun, "
-            "where ours may never begin). These do not pass (a name may stand for several "
+            f"thread takes its call ({races}: it assumes that a call that is cancelled at once has "
+            "begun, where ours may never begin). These do not pass (a name may stand for several "
             "parameters):",
             "",
             _table(("test", "", "reason"), rows),
