@@ -218,7 +218,12 @@ MUTANTS = [
         "            pass\n",
     ),
     Mutant("fork-keeps-the-pool", "engine/workers.py", "process.after_fork(_forget_pool)\n", ""),
-    Mutant("fork-keeps-the-portal", "engine/portal.py", "process.after_fork(_forget_portal)\n", ""),
+    Mutant(
+        "fork-keeps-portals-open",
+        "engine/portal.py",
+        "        return self._open and self._generation == process.generation()\n",
+        "        return self._open\n",
+    ),
     Mutant(
         "fork-keeps-the-threads", "engine/affinity.py", "process.after_fork(_forget_threads)\n", ""
     ),

@@ -97,6 +97,26 @@ def test_exit_with_calls_in_flight_is_orderly_within_two_seconds(state: str) -> 
     assert run_program(program, within=2.0) == ["main ends"]
 
 
+def test_exit_ends_what_the_portal_loop_was_doing() -> None:
+    lines = run_program(
+        """
+        tasks = []
+        async def forever():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await to_thread.run_sync(say, "cleaned up")
+        async def begin():
+            tasks.append(asyncio.create_task(forever()))
+            await asyncio.sleep(0)
+        async_to_sync(begin)()
+        say("main ends")
+        """,
+        within=2.0,
+    )
+    assert lines == ["main ends", "cleaned up"]
+
+
 def test_exit_from_a_worker_and_from_exit_handlers() -> None:
     """Exit handlers can use the bridge; a worker's ``sys.exit`` is an exception of its call."""
     lines = run_program(

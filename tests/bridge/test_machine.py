@@ -78,20 +78,29 @@ class Call:
 
     def work(self) -> str:
         self.thread = threading.get_ident()
-        self.began.set()
         try:
             if self.kind == "asking":
-                async_to_sync(self.woken.wait)()
+                async_to_sync(self.wait)()
             elif self.kind == "nested":
                 async_to_sync(self.below)()
             else:
-                assert self.gate.wait(SECONDS * 6)
+                self.block()
             return "done"
         finally:
             self.ended.set()
 
+    # A call has begun when it waits where its kind says; before, a cancellation meets it elsewhere.
+
+    def block(self) -> None:
+        self.began.set()
+        assert self.gate.wait(SECONDS * 6)
+
+    async def wait(self) -> None:
+        self.began.set()
+        await self.woken.wait()
+
     async def below(self) -> None:
-        await to_thread.run_sync(self.gate.wait, SECONDS * 6)
+        await to_thread.run_sync(self.block)
 
     def release(self) -> None:
         self.gate.set()
