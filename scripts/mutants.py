@@ -141,7 +141,7 @@ MUTANTS = [
     ),
     Mutant(
         "context-not-merged-into-the-thread",
-        "engine/work.py",
+        "engine/wish.py",
         "            work.thread_merge.apply(entered, left)\n",
         "            pass\n",
     ),

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from bridgekit.adapters.call_site import describe
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
-from bridgekit.engine.work import Work, current_work
+from bridgekit.engine.call import Call, current_work
 
 __all__ = ["check_cancelled", "run", "run_sync"]
 
 T = TypeVar("T")
 
 
-def _work_for(func: Callable[..., Any], what: str) -> Work:
+def _work_for(func: Callable[..., Any], what: str) -> Call:
     work = current_work()
     if work is None:
         raise RuntimeError(

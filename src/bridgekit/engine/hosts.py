@@ -25,25 +25,23 @@ from collections.abc import Callable, Coroutine, Generator, Sized
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
 from threading import get_ident
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from bridgekit.engine import process
 from bridgekit.engine.context import own_context
+from bridgekit.engine.waiter import Sleeper, Waiter
 from bridgekit.engine.wakers import PipeWaker
 
 __all__ = [
     "AsyncioHost",
     "Host",
     "Letter",
-    "Sleeper",
-    "Waiter",
     "current_asyncio_host",
     "current_host",
     "host_of",
     "letters_arrived",
     "runs_trio",
-    "start_task",
 ]
 
 _ATTRIBUTE = "_bridgekit_host"
@@ -58,15 +56,6 @@ class Letter(Protocol):
 
     def host_closed(self) -> None:
         """The loop has been closed first. On whichever thread closed it."""
-
-
-class Sleeper(Protocol):
-    """Whose task sleeps in a waiter; decides what cancelling that task means now."""
-
-    cancel_message: Any  # of the last cancellation; scopes of anyio know theirs by it
-
-    def may_leave_on_cancel(self) -> bool:
-        """Whether the task may leave at once; otherwise it is told when it is next resumed."""
 
 
 class Host(Protocol):
@@ -92,125 +81,6 @@ class Host(Protocol):
     def task_context(self) -> Context: ...
     def later(self, callback: Callable[[], None]) -> None: ...
     def current_task(self) -> Any: ...
-
-
-Callbacks: TypeAlias = tuple[tuple[Callable[[Any], object], Context | None], ...]
-
-
-class Waiter:
-    """What a task awaits: a future in all that a task needs of one, but resumed directly.
-
-    ``cancel`` returning False makes the task keep the cancellation until it is resumed.
-    """
-
-    __slots__ = (
-        "_asyncio_future_blocking",
-        "_callbacks",
-        "_cancel_kept",
-        "_fired",
-        "_loop",
-        "_message",
-        "_sleeper",
-    )
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, sleeper: Sleeper) -> None:
-        self._loop = loop
-        self._sleeper: Sleeper | None = sleeper
-        self._callbacks: Callbacks = ()  # nearly always one in the end
-        self._fired = False
-        self._cancel_kept = False
-        self._message: tuple[Any] | None = None
-        self._asyncio_future_blocking = False
-
-    # Its own iterator: thousands of tasks may be waiting, and a generator for each takes memory.
-
-    def __await__(self) -> Waiter:
-        return self
-
-    __iter__ = __await__
-
-    def __next__(self) -> Waiter:
-        if not self._fired:
-            self._asyncio_future_blocking = True
-            return self
-        self.result()
-        raise StopIteration
-
-    def fire(self) -> None:
-        """On the loop's thread, outside any task: resume the task now. Later calls do nothing."""
-        if self._fired:
-            return
-        self._fired = True
-        self._sleeper = None
-        callbacks, self._callbacks = self._callbacks, ()
-        for callback, context in callbacks:
-            if context is None:
-                callback(self)
-            else:
-                context.run(callback, self)
-            # An exception that the task keeps refers to this frame, which must not refer back.
-            del callback, context
-        del callbacks
-
-    def cancel(self, msg: Any = None) -> bool:
-        """Called when the task is cancelled."""
-        sleeper = self._sleeper
-        if self._fired or sleeper is None:
-            return False
-        sleeper.cancel_message = msg
-        if not sleeper.may_leave_on_cancel():
-            self._cancel_kept = True
-            return False
-        if self._message is None:
-            self._message = (msg,)
-            self._loop.call_soon(self.fire)
-        return True
-
-    def leave(self) -> None:
-        """On the loop's thread, outside any task: resume the task with a cancellation."""
-        if not self._fired and self._message is None:
-            if not self._cancel_kept and self._sleeper is not None:
-                self._message = (self._sleeper.cancel_message,)
-            self.fire()
-
-    # The rest of a future's interface, for tasks and for who looks at what a task awaits.
-
-    def add_done_callback(
-        self, callback: Callable[[Any], object], *, context: Context | None = None
-    ) -> None:
-        """Have ``callback(self)`` called when the waiter fires."""
-        if self._fired:
-            self._loop.call_soon(callback, self, context=context)
-        else:
-            self._callbacks = (*self._callbacks, (callback, context))
-
-    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
-        """Forget a callback; returns how many there were."""
-        kept = tuple(entry for entry in self._callbacks if entry[0] != callback)
-        removed = len(self._callbacks) - len(kept)
-        self._callbacks = kept
-        return removed
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop whose tasks may await this."""
-        return self._loop
-
-    def done(self) -> bool:
-        """Whether it has fired."""
-        return self._fired
-
-    def cancelled(self) -> bool:
-        """Whether it was cancelled."""
-        return self._message is not None
-
-    def result(self) -> None:
-        """None, or the cancellation."""
-        if self._message is not None:
-            raise asyncio.CancelledError(*filter(None, self._message))
-
-    def exception(self) -> None:
-        """None, or the cancellation."""
-        self.result()
 
 
 @types.coroutine
@@ -456,31 +326,6 @@ async def letters_arrived() -> None:
     reached = host.loop.create_future()
     host.post(_Mark(reached))
     await reached
-
-
-def start_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context
-) -> asyncio.Task[None]:
-    """Make a task and run its first step now. On the loop's thread, outside any task.
-
-    Where that cannot be done, the step is taken in the loop's next turn, as usual.
-    """
-    if loop.get_task_factory() is not None:
-        return loop.create_task(coroutine, context=context)
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-    # Python 3.11 has no eager start. A new task schedules its first step: take that instead.
-    steps: list[Callable[[], object]] = []
-    attributes = getattr(loop, "__dict__", None)
-    if attributes is None or "call_soon" in attributes:
-        return loop.create_task(coroutine, context=context)
-    attributes["call_soon"] = lambda step, *, context: steps.append(step)
-    try:
-        task = asyncio.Task(coroutine, loop=loop, context=context)
-    finally:
-        del attributes["call_soon"]
-    context.run(steps[0])
-    return task
 
 
 def host_of(loop: asyncio.AbstractEventLoop) -> AsyncioHost | None:

@@ -30,7 +30,7 @@ from bridgekit.engine.waits.watch import watch
 from bridgekit.engine.wakers import thread_waker
 
 if TYPE_CHECKING:
-    from bridgekit.engine.work import Work
+    from bridgekit.engine.call import Call
 
 __all__ = ["CURRENT_LANE", "Lane", "main_thread_lane", "nearest_lane", "root_thread_lane"]
 
@@ -60,14 +60,14 @@ class Lane:
         "work",
     )
 
-    def __init__(self, work: Work | None) -> None:
+    def __init__(self, work: Call | None) -> None:
         outer = CURRENT_LANE.get()
         self.parent = None if outer is None else nearest_lane(outer)
         self.thread_id = get_ident()
         self.work = work
         self._waker = thread_waker()
         self._generation = process.generation()
-        self._jobs: deque[Work] = deque()
+        self._jobs: deque[Call] = deque()
         self._idle = [None]  # who pops the item has found the lane without any job
         self._parked = False
         self._resting = False
@@ -84,7 +84,7 @@ class Lane:
         """Whether what the thread waits for is there."""
         return self._answered
 
-    def offer(self, work: Work) -> tuple[bool, bool]:
+    def offer(self, work: Call) -> tuple[bool, bool]:
         """Queue work; returns (accepted, will be run at once). Any thread may call this."""
         if not self.is_open:
             return False, False
@@ -134,7 +134,7 @@ class Lane:
             self._close()
             return
         raised: BaseException | None = None
-        job: Work | None = None
+        job: Call | None = None
         waker = self._waker
         outer, waker.lane = waker.lane, self
         try:

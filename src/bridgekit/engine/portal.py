@@ -18,7 +18,8 @@ from weakref import WeakSet
 from bridgekit.engine import process
 from bridgekit.engine.affinity import close_owned_threads
 from bridgekit.engine.context import ContextMerge, same_variables
-from bridgekit.engine.hosts import AsyncioHost, Letter, current_asyncio_host, host_of, start_task
+from bridgekit.engine.first_step import start_task
+from bridgekit.engine.hosts import AsyncioHost, Letter, current_asyncio_host, host_of
 from bridgekit.engine.lane import CURRENT_LANE, Lane
 from bridgekit.engine.resources import close_loop_resources, on_loop_close
 from bridgekit.engine.wakers import give_way

@@ -19,7 +19,8 @@ import outcome
 import trio
 
 from bridgekit.engine.context import ContextMerge
-from bridgekit.engine.hosts import Letter, Sleeper
+from bridgekit.engine.hosts import Letter
+from bridgekit.engine.waiter import Sleeper
 
 __all__ = ["TrioHost", "TrioTurn", "TrioWaiter", "call_on_trio", "current_trio_host"]
 

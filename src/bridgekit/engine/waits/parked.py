@@ -7,10 +7,10 @@ lane knows those around it.
 
 from __future__ import annotations
 
+from bridgekit.engine.call import Call
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.waits.copying import copy_of
 from bridgekit.engine.wakers import PipeWaker
-from bridgekit.engine.work import Work
 
 __all__ = ["is_parked", "parked_lanes", "works_on_thread"]
 
@@ -31,7 +31,7 @@ def is_parked(lane: Lane) -> bool:
     return lane._parked and lane.is_open and not lane.answered and not lane._jobs
 
 
-def works_on_thread(lane: Lane) -> list[Work]:
+def works_on_thread(lane: Lane) -> list[Call]:
     """The calls under way on the thread of its innermost lane, the innermost first.
 
     Those that the main thread was given from outside its own chain are missing.

@@ -28,10 +28,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from bridgekit.engine.hosts import Waiter
+from bridgekit.engine.call import Call
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import LoopCall
+from bridgekit.engine.waiter import Waiter
 from bridgekit.engine.waits import watch
 from bridgekit.engine.waits.copying import copy_of
 from bridgekit.engine.waits.deadlines import Deadlines
@@ -285,9 +286,9 @@ class Picture:
             return node()
         return node("is held by", (self._any_of(holders),))
 
-    def _token_calls(self, limiter: CapacityLimiter) -> list[Work]:
+    def _token_calls(self, limiter: CapacityLimiter) -> list[Call]:
         """The calls that are queued or running under a token that they will give back."""
-        found = {id(work): work for work, _ in self._queues().values()}
+        found: dict[int, Call] = {id(work): work for work, _ in self._queues().values()}
         for lane in self._parked.values():
             found.update((id(work), work) for work in works_on_thread(lane))
         return [

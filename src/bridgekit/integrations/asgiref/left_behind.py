@@ -12,13 +12,13 @@ import threading
 from contextlib import suppress
 
 from bridgekit.adapters import from_thread
-from bridgekit.engine.work import Work, current_work
+from bridgekit.engine.call import Call, current_work
 
 __all__ = ["Serving", "overlook_cancellation"]
 
 
 class _State(threading.local):
-    work: Work | None = None
+    work: Call | None = None
 
 
 _state = _State()
