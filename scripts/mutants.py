@@ -106,7 +106,7 @@ MUTANTS = [
         "cancel-does-not-withdraw",
         "engine/work.py",
         "        if self._claim():\n            self._detached = True\n",
-        "        if self._ticket:\n            self._detached = True\n",
+        "        if False:\n            self._detached = True\n",
     ),
     Mutant(
         "cancel-unknown-to-the-thread",

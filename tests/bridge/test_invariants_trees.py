@@ -188,6 +188,7 @@ def cancel(
             assert task.cancelling() == run.cancels_accepted, "invariant 6: it was miscounted"
         elif task.exception() is not None:
             run.describe(task.exception(), None)
+        del task  # its exception may refer to this frame
         run.raised.clear()
         if not may_abandon(tree):
             assert still_open == [0], "invariant 6: the await was left before the function's end"
