@@ -11,11 +11,16 @@
 from __future__ import annotations
 
 import threading
+from asyncio import _get_running_loop
 from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Literal
 
 from bridgekit.engine import process
+from bridgekit.engine.foreign import parked_in_asgiref
+from bridgekit.engine.hosts import runs_trio
 from bridgekit.engine.lane import (
     CURRENT_LANE,
     Lane,
@@ -149,6 +154,9 @@ class ThreadBinding:
             if not self.is_open:
                 return False
             if self._lane_thread is not None:
+                if _runs_this_loop(self._lane_thread):
+                    _refuse_own_thread(work)
+                    return True
                 target = nearest_lane(lane, self._lane_thread)
                 work.redirect = _to_process_thread
                 return target is not None and target.offer(work)[0]
@@ -159,7 +167,9 @@ class ThreadBinding:
             thread = self._thread
             if thread is None:
                 self._early.append(work)
-        if thread is not None:
+        if thread is not None and _runs_this_loop(thread.ident):
+            _refuse_own_thread(work)
+        elif thread is not None:
             self._run_on(thread, work, lane)
         elif ask:
             taken = _threads.take(self)
@@ -168,6 +178,7 @@ class ThreadBinding:
         return True
 
     def _run_on(self, thread: OwnedThread, work: Work, lane: Lane | None) -> None:
+        _offer_to_asgiref(work, thread.ident)
         parked = nearest_lane(lane, thread.ident)
         if parked is not None:
             # If the lane closes first, its thread is free again and takes the work in turn.
@@ -242,10 +253,41 @@ def _to_context(work: Work) -> None:
         binding = binding.parent
     lane = root_thread_lane(CURRENT_LANE.get())
     if lane is not None:
+        if _runs_this_loop(lane.thread_id):
+            _refuse_own_thread(work)
+            return
+        _offer_to_asgiref(work, lane.thread_id)
         work.redirect = _to_process_thread
         if lane.offer(work)[0]:
             return
     _to_process_thread(work)
+
+
+def _offer_to_asgiref(work: Work, thread_id: int) -> None:
+    """Let a thread do the work where it waits in ``async_to_sync`` of asgiref's.
+
+    The thread may also be in a lane, around that wait or inside it. Which is the inner one cannot
+    be told, so both get the work, and the one that the thread serves runs it.
+    """
+    executor = parked_in_asgiref(thread_id)
+    if executor is not None:
+        with suppress(RuntimeError):  # the wait has ended meanwhile
+            executor.submit(work.run)
+
+
+def _runs_this_loop(thread_id: int | None) -> bool:
+    """Whether a thread runs the loop whose task makes this call (and is not just this one)."""
+    return thread_id == get_ident() and (_get_running_loop() is not None or runs_trio())
+
+
+def _refuse_own_thread(work: Work) -> None:
+    work.fail(
+        DeadlockError(
+            "the thread that this call needs runs the event loop that makes the call (was the "
+            "loop started there with asyncio.run?), so the call could never start. Run the "
+            'coroutine with async_to_sync there, or choose the affinity "chain" for this call.'
+        )
+    )
 
 
 def _to_process_thread(work: Work) -> None:
@@ -255,7 +297,7 @@ def _to_process_thread(work: Work) -> None:
 def _to_main(work: Work) -> None:
     lane = main_thread_lane()
     work.redirect = _refuse_main
-    if lane is None or not lane.offer(work)[0]:
+    if lane is None or _runs_this_loop(lane.thread_id) or not lane.offer(work)[0]:
         _refuse_main(work)
 
 

@@ -33,7 +33,6 @@ def run(body: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-@pytest.mark.xfail(reason="a loop of the parent is taken for running in the child")
 def test_a_child_forked_in_a_worker_of_asgiref_can_call_async_code() -> None:
     run(
         """
@@ -52,7 +51,6 @@ def test_a_child_forked_in_a_worker_of_asgiref_can_call_async_code() -> None:
     )
 
 
-@pytest.mark.xfail(reason="the thread is parked in asgiref's executor, which is not asked")
 def test_a_context_call_inside_asgirefs_bridge_finds_its_parked_thread() -> None:
     run(
         """
@@ -64,7 +62,6 @@ def test_a_context_call_inside_asgirefs_bridge_finds_its_parked_thread() -> None
     )
 
 
-@pytest.mark.xfail(reason="a loop that runs on the very thread which the call needs is not seen")
 def test_a_context_call_from_a_loop_on_the_contexts_own_thread_is_refused() -> None:
     run(
         """
@@ -77,5 +74,88 @@ def test_a_context_call_from_a_loop_on_the_contexts_own_thread_is_refused() -> N
             pass
         else:
             raise AssertionError("not refused")
+        """
+    )
+
+
+def test_a_context_call_in_asgirefs_bridge_inside_a_lane_finds_the_users_thread() -> None:
+    run(
+        """
+        import threading
+
+        async def inner():
+            return await sensitive(threading.get_ident)()
+
+        async def outer():
+            return await sensitive(theirs.async_to_sync(inner))()
+
+        assert bridgekit.async_to_sync(outer)() == threading.get_ident()
+        """
+    )
+
+
+def test_a_context_call_from_a_loop_on_the_users_own_thread_is_refused() -> None:
+    run(
+        """
+        async def inner():
+            return await sensitive(int)()
+
+        async def outer():
+            return await sensitive(lambda: asyncio.run(inner()))()
+
+        try:
+            bridgekit.async_to_sync(outer)()
+        except bridgekit.DeadlockError:
+            pass
+        else:
+            raise AssertionError("not refused")
+        """
+    )
+
+
+def test_a_call_for_the_main_thread_from_a_loop_on_it_is_refused() -> None:
+    run(
+        """
+        async def inner():
+            return await bridgekit.to_thread.run_sync(int, affinity="main")
+
+        async def outer():
+            return await bridgekit.to_thread.run_sync(lambda: asyncio.run(inner()), affinity="main")
+
+        try:
+            bridgekit.async_to_sync(outer)()
+        except bridgekit.DeadlockError:
+            pass
+        else:
+            raise AssertionError("not refused")
+        """
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_child_forked_in_a_worker_of_anyio_can_call_async_code(
+    backend: str, loaded: bool
+) -> None:
+    pytest.importorskip("anyio")
+    pytest.importorskip(backend)
+    run(
+        f"""
+        import anyio.to_thread
+        if {loaded}:
+            import bridgekit.engine.foreign
+
+        async def five():
+            return 5
+
+        def fork():
+            child = os.fork()
+            if child == 0:
+                signal.alarm(3)
+                os._exit(bridgekit.async_to_sync(five)())
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        assert anyio.run(anyio.to_thread.run_sync, fork, backend="{backend}") == 5
         """
     )

@@ -11,40 +11,25 @@ Nothing here imports the original; where it is not loaded, there is nothing to d
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import ContextVar, copy_context
-from types import ModuleType
 from typing import Any
 
+from bridgekit.engine.foreign import in_asgirefs_place, original_module
 from bridgekit.integrations.asgiref.current_thread_executor import CurrentThreadExecutor
 
 __all__ = ["Visit", "in_worker_of", "original_sync", "parked_thread", "remember"]
 
 _ABSENT = object()
-_replaced: dict[str, ModuleType] = {}
-
-
-def remember(name: str, module: ModuleType | None) -> None:
-    """``install`` has taken this module of the original out of ``sys.modules`` (None: put back)."""
-    if module is None:
-        _replaced.pop(name, None)
-    else:
-        _replaced[name] = module
-
-
-def _original(name: str) -> ModuleType | None:
-    module = _replaced.get(name) or sys.modules.get(name)
-    # Ours may stand there under that name; it is not the original.
-    return module if module is not None and module.__name__ == name else None
+remember = in_asgirefs_place  # `install` has taken a module of the original away, or put it back
 
 
 def original_sync() -> Any:
     """The original module, if the program has loaded it."""
-    return _original("asgiref.sync")
+    return original_module("asgiref.sync")
 
 
 def parked_thread() -> Executor | None:
@@ -105,7 +90,7 @@ class Visit:
 
 def _rehome() -> list[tuple[ContextVar[Any], Any, Any]]:
     """Move the values of the original's ``Local`` in this context to this thread."""
-    local = _original("asgiref.local")
+    local = original_module("asgiref.local")
     storage_type = getattr(local, "_Storage", None)
     if local is None or storage_type is None:
         return []
