@@ -90,6 +90,7 @@ def test_wheel_holds_both_packages(tmp_path: Path) -> None:
         fields = Parser().parsestr(archive.read(metadata).decode())
     for package in ("bridgekit", "bridgekit_codemods"):
         assert {f"{package}/__init__.py", f"{package}/py.typed"} <= names
+    assert "bridgekit_codemods/catalog/data/requests.toml" in names
     assert fields["Name"] == "bridgekit-async"
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {

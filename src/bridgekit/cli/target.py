@@ -12,6 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bridgekit_codemods import catalog
+from bridgekit_codemods.catalog.extensions import extensions
 from bridgekit_codemods.migration.checks import Problem, problems
 from bridgekit_codemods.migration.errors import BaselineError, MigrationError
 from bridgekit_codemods.planning.steps import Planner
@@ -96,12 +98,22 @@ class Target:
 
 
 def open_target(path: Path) -> Target:
-    """Read the program at ``path``; ends the command when there is none."""
+    """Read the program at ``path``, and what it adds to the catalog; ends the command when there is
+    none, or when that is not well-formed."""
     root = existing(path)
     sources = read_sources(root)
     if not any(name.endswith(".py") for name in sources):
         fail(f"there is no Python file in {path}")
+    use_catalog(root, sources.get("pyproject.toml", b""))
     return Target(root, sources, problems(sources))
+
+
+def use_catalog(root: Path, settings: bytes) -> None:
+    """Answer with what the program at ``root`` adds to the catalog from now on."""
+    try:
+        catalog.use(extensions(root, settings))
+    except catalog.CatalogError as error:
+        fail(str(error))
 
 
 def existing(path: Path) -> Path:
