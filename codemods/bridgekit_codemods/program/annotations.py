@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bridgekit_codemods.catalog import canonical
-from bridgekit_codemods.program.scopes import Scope
+from bridgekit_codemods.program.scopes import Binding, Scope
 from bridgekit_codemods.program.types import NONE, UNKNOWN, TypeRef, Types, instance
 
 if TYPE_CHECKING:
@@ -61,6 +61,53 @@ class Annotations:
         self.engine = engine
         self._parsed: dict[str, ast.expr | None] = {}
         self._active: set[tuple[str, int]] = set()
+        self._solutions: Mapping[ast.Call, Types] = {}
+        self._open = False
+
+    def expression(self, node: ast.expr) -> ast.expr:
+        """The annotation itself; of one that is written as a string, what the string says."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return self._parse(node.value) or node
+        return node
+
+    def solved(
+        self,
+        node: ast.expr,
+        scope: Scope,
+        solutions: Mapping[ast.Call, Types],
+        *,
+        open_to: bool = False,
+    ) -> Types:
+        """The types of an annotation where type variables stand for `solutions`.
+
+        With `open_to` a variable without a solution is unknown, and does not mean its bound.
+        """
+        before = self._solutions, self._open
+        self._solutions, self._open = solutions, open_to
+        try:
+            return self.types(node, scope)
+        finally:
+            self._solutions, self._open = before
+
+    def variable(self, node: ast.expr, scope: Scope) -> ast.Call | None:
+        """The `TypeVar(...)` call that a name in an annotation stands for."""
+        node = self.expression(node)
+        if not isinstance(node, (ast.Name, ast.Attribute)):
+            return None
+        dotted = self.dotted(node, scope)
+        if dotted is None or not self._is_project_variable(dotted, scope):
+            return None
+        found = self._variable_bindings(node, scope, dotted)
+        binding = found[1][-1] if found is not None else None
+        if (
+            found is None
+            or binding is None
+            or binding.kind not in ("value", "annotated")
+            or not isinstance(binding.node, ast.Call)
+            or self.dotted(binding.node.func, found[0]) != "typing.TypeVar"
+        ):
+            return None
+        return binding.node
 
     def types(self, node: ast.expr, scope: Scope) -> Types:
         """The types of a value so annotated. Unknown parts give the unknown type."""
@@ -89,6 +136,9 @@ class Annotations:
 
     def dotted(self, node: ast.expr, scope: Scope) -> str | None:
         name = self.engine.linker.dotted(scope, node)
+        if name in self.engine.facts.functions and scope.kind == "class" and scope.parent:
+            # a method called `list` does not hide the type in its class's annotations
+            name = self.engine.linker.dotted(scope.parent, node)
         if name is not None and name.startswith(("typing_extensions.", "collections.abc.")):
             last = name.rpartition(".")[2]
             return f"typing.{last}"
@@ -141,16 +191,7 @@ class Annotations:
     def _alias(self, node: ast.Name | ast.Attribute, scope: Scope, dotted: str | None) -> Types:
         """A name for a type: `Json = dict[str, Any]`, a TypeVar, a conditional import."""
         name = node.id if isinstance(node, ast.Name) else node.attr
-        found = None
-        if isinstance(node, ast.Name):
-            found = self.engine.linker.lookup(scope, name)
-            if found is not None and found[1][-1].kind == "from" and dotted is not None:
-                module = dotted.rpartition(".")[0]
-                path = self.engine.linker.module_path(module, scope.file.path)
-                found = self.engine.linker.module_names(path, name) if path else None
-        elif dotted is not None:
-            path = self.engine.linker.module_path(dotted.rpartition(".")[0], scope.file.path)
-            found = self.engine.linker.module_names(path, name) if path else None
+        found = self._variable_bindings(node, scope, dotted)
         key = (name, id(scope))
         if found is None or key in self._active:
             return frozenset({UNKNOWN})
@@ -166,9 +207,29 @@ class Annotations:
         finally:
             self._active.discard(key)
 
+    def _variable_bindings(
+        self, node: ast.Name | ast.Attribute, scope: Scope, dotted: str | None
+    ) -> tuple[Scope, list[Binding]] | None:
+        name = node.id if isinstance(node, ast.Name) else node.attr
+        found = None
+        if isinstance(node, ast.Name):
+            found = self.engine.linker.lookup(scope, name)
+            if found is not None and found[1][-1].kind == "from" and dotted is not None:
+                module = dotted.rpartition(".")[0]
+                path = self.engine.linker.module_path(module, scope.file.path)
+                found = self.engine.linker.module_names(path, name) if path else None
+        elif dotted is not None:
+            path = self.engine.linker.module_path(dotted.rpartition(".")[0], scope.file.path)
+            found = self.engine.linker.module_names(path, name) if path else None
+        return found
+
     def _type_variable(self, call: ast.Call, scope: Scope) -> Types:
         dotted = self.dotted(call.func, scope)
         if dotted == "typing.TypeVar":
+            if call in self._solutions:
+                return self._solutions[call]
+            if self._open:
+                return frozenset({UNKNOWN})
             for keyword in call.keywords:
                 if keyword.arg == "bound":
                     return self.types(keyword.value, scope)

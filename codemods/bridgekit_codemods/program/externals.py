@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import product
+from bridgekit_codemods.program.scopes import Scope
 from bridgekit_codemods.program.types import (
     NONE,
     NOTHING,
@@ -63,6 +64,8 @@ class Externals:
                 TypeRef("type", (r,)) if r.name in self.engine.facts.classes else UNKNOWN
                 for r in self.engine.types(node.args[0])
             )
+        if dotted in ("typing.cast", "typing_extensions.cast") and node is not None:
+            return self._cast(node)
         owner, _, last = dotted.rpartition(".")
         if last in ("get", "pop", "setdefault") and node is not None:
             if dotted in _NAMESPACE_READS:
@@ -90,6 +93,21 @@ class Externals:
             return NOTHING
         bindings = self.engine.stored.get((self.engine.items_of(owner), args[0].value), [])
         return self.engine.bound(bindings)
+
+    def _cast(self, node: ast.Call) -> Types:
+        """The type that is named, or the value's own where the name says nothing (a TypeVar)."""
+        if len(node.args) != 2 or isinstance(node.args[1], ast.Starred):
+            return _ANY
+        scope = self._scope(node)
+        named = self.engine.annotations.types(node.args[0], scope) if scope else _ANY
+        return named if not named <= {UNKNOWN} else self.engine.types(node.args[1])
+
+    def _scope(self, node: ast.expr) -> Scope | None:
+        """The scope an expression stands in, if a name in it tells."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part in self.engine.facts.places:
+                return self.engine.facts.places[part].scope
+        return None
 
     def _getattr(self, node: ast.Call) -> Types:
         if not node.args or isinstance(node.args[0], ast.Starred):

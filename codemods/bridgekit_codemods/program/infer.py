@@ -16,6 +16,7 @@ from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import Annotations, product
 from bridgekit_codemods.program.externals import Externals
 from bridgekit_codemods.program.facts import Facts
+from bridgekit_codemods.program.generics import Generics
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
 from bridgekit_codemods.program.results import Results
@@ -59,6 +60,7 @@ class Inference:
         self.previous: dict[object, Types] = {}
         self._active: set[object] = set()
         self.annotations = Annotations(self)
+        self.generics = Generics(self)
         self.members = Members(self)
         self.results = Results(self)
         self.externals = Externals(self)
@@ -152,8 +154,10 @@ class Inference:
                 if binding.source is None or binding.index is None:
                     return _ANY
                 return self.item(self.binding(binding.source), binding.index)
-            case "caught" | "narrowed":
+            case "caught":
                 return self.instances(binding.node) if binding.node is not None else _ANY
+            case "narrowed":
+                return self._narrowed(binding)
             case "import":
                 return self.module(binding.module, binding.scope.file.path)
             case "from":
@@ -170,6 +174,29 @@ class Inference:
                 return self.parameter(binding.function, binding.param)
             case _:
                 return _ANY
+
+    def _narrowed(self, binding: Binding) -> Types:
+        """What an `isinstance` test leaves of a value: `list` of a `list[Order] | None`."""
+        if binding.node is None:
+            return _ANY
+        classes = self.instances(binding.node)
+        if binding.subject is None:
+            return classes
+        names = {c.name for c in classes}
+        kept = frozenset(
+            t
+            for t in self.types(binding.subject)
+            if t.name in names
+            or ((cls := self.facts.classes.get(t.name)) is not None
+                and any(isinstance(b, Class) and b.qualname in names for b in cls.mro))
+        )  # fmt: skip
+        missing = {c for c in classes if not any(t.name == c.name for t in kept)}
+        covered = {b.qualname for t in kept for b in self._line(t)}
+        return kept | {c for c in missing if c.name not in covered}
+
+    def _line(self, ref: TypeRef) -> list[Class]:
+        cls = self.facts.classes.get(ref.name)
+        return [b for b in cls.mro if isinstance(b, Class)] if cls is not None else []
 
     def _annotated(self, binding: Binding) -> Types:
         assert binding.annotation is not None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridgekit_codemods.program.infer import Inference
 
 _ANY: Types = frozenset({UNKNOWN})
+_EMPTY_BASES = catalog.BARE_BASES - {"typing.NamedTuple"}
 
 
 class Members:
@@ -105,6 +106,14 @@ class Members:
                 return method
         return None
 
+    def lacks(self, cls: Class, name: str) -> bool:
+        """Whether a special method is surely missing from a class and from all its subclasses."""
+        return all(
+            name not in base.methods if isinstance(base, Class) else base in _EMPTY_BASES
+            for line in (cls, *self.descendants(cls))
+            for base in line.mro
+        )
+
     def descendants(self, cls: Class) -> list[Class]:
         """All subclasses, direct or not, in a stable order."""
         found: dict[Class, None] = {}
@@ -141,11 +150,19 @@ class Members:
                     found |= self._method(method, TypeRef(subclass.qualname), "override")
                 complete = True
             elif (own := self.own_attribute(subclass, name)) is not None:
+                if self._is_double_of(subclass, cls):
+                    continue
                 found |= own
                 complete = True
         if found or complete:
             return found
         return self._inherited(cls, ref, name)
+
+    def _is_double_of(self, cls: Class, of: Class) -> bool:
+        """Whether a class of the tests stands in for one of the program: the values that it puts
+        into attributes say nothing about the program's."""
+        scopes = self.engine.facts.class_scopes
+        return scopes[cls].file.is_test and not scopes[of].file.is_test
 
     def _inherited(self, cls: Class, ref: TypeRef, name: str) -> Types:
         """A member that no project class defines: it comes from a library base, if any."""
@@ -176,6 +193,8 @@ class Members:
                 continue
             method = base.methods.get(name)
             own = self.own_attribute(base, name)
+            if own is not None:
+                own = self.engine.generics.attribute(base, name, ref) or own
             if method is None and own is None:
                 continue
             found: Types = own or NOTHING

@@ -49,7 +49,7 @@ class Results:
             case "None":
                 return NOTHING
             case "function":
-                return self.of_reference(ref)
+                return self.of_reference(ref, node)
             case "type":
                 return frozenset({ref.args[0]})
             case "external":
@@ -69,8 +69,8 @@ class Results:
             external(catalog.canonical(f"{ref.name}.__call__"), ref), node
         )
 
-    def of_reference(self, ref: TypeRef) -> Types:
-        """The result of calling a value that is known without its arguments."""
+    def of_reference(self, ref: TypeRef, node: ast.Call | None = None) -> Types:
+        """The result of calling a value, with the arguments of `node` if it is given."""
         if ref.name == "functools.partial" and ref.args:
             return self.of_reference(ref.args[0])
         if ref.name == "type":
@@ -82,10 +82,13 @@ class Results:
         fn = self.engine.facts.functions.get(ref.args[0].name)
         if fn is None:
             return _ANY
-        return self.called(fn, ref.args[2] if len(ref.args) > 2 else None)
+        return self.called(fn, ref.args[2] if len(ref.args) > 2 else None, node)
 
-    def called(self, fn: Function, receiver: TypeRef | None) -> Types:
+    def called(self, fn: Function, receiver: TypeRef | None, node: ast.Call | None = None) -> Types:
         """The result of calling a project function, bound to `receiver` if it is a method."""
+        solved = self.engine.generics.result(fn, receiver, node)
+        if solved is not None:
+            return solved
         found = self.engine.evaluate(("result", fn), lambda: self._result(fn))
         if SELF not in found and not any(SELF in r.args for r in found):
             return found
@@ -273,6 +276,9 @@ class Results:
             return frozenset({ref})
         if ref.name in self.engine.facts.classes and self._has(ref, "__getitem__"):
             return self.special(ref, "__getitem__")
+        cls = self.engine.facts.classes.get(ref.name)
+        if cls is not None and self.engine.members.lacks(cls, "__getitem__"):
+            return NOTHING  # a TypeError, so this is not what the value is here
         if ref.name == "type":
             cls = self.engine.facts.classes.get(ref.args[0].name)
             return frozenset({ref.args[0] if cls is not None and is_enumeration(cls) else ref})

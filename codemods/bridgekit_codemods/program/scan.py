@@ -51,6 +51,11 @@ def _end(*nodes: ast.AST) -> Position:
     return max((n.end_lineno, n.end_col_offset) for n in nodes)  # type: ignore[attr-defined]
 
 
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether a block never runs on into the statement after it."""
+    return bool(body) and isinstance(body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
+
+
 class _Scanner:
     """Walks one scope's statements; nested scopes get a scanner of their own."""
 
@@ -169,6 +174,16 @@ class _Scanner:
         self.statements(node.body, self.block)
         self.block = outer
         self.nested(node.orelse)
+        if not node.orelse and _leaves(node.body):
+            self.narrow_out(node.test, _end(node))
+
+    def narrow_out(self, test: ast.expr, position: Position) -> None:
+        """`if not isinstance(name, C): return` narrows what follows."""
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+            for value in test.values:
+                self.narrow_out(value, position)
+        elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            self.narrow(test.operand, position)
 
     def do_assert(self, node: ast.Assert) -> None:
         self.expression(node.test)
@@ -176,11 +191,11 @@ class _Scanner:
             self.expression(node.msg)
         self.narrow(node.test)
 
-    def narrow(self, test: ast.expr) -> None:
+    def narrow(self, test: ast.expr, position: Position | None = None) -> None:
         """Take note of `isinstance(name, C)` where the test must hold from here on."""
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             for value in test.values:
-                self.narrow(value)
+                self.narrow(value, position)
         elif (
             isinstance(test, ast.Call)
             and isinstance(test.func, ast.Name)
@@ -188,7 +203,8 @@ class _Scanner:
             and len(test.args) == 2
             and isinstance(test.args[0], ast.Name)
         ):
-            source = self.source("narrowed", test.args[1], _end(test))
+            source = self.source("narrowed", test.args[1], position or _end(test))
+            source.subject = test.args[0]
             self.scope.narrowings.append((test.args[0].id, source))
 
     def do_try(self, node: ast.Try) -> None:

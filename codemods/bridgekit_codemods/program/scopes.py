@@ -22,7 +22,7 @@ BindingKind: TypeAlias = Literal[
     "entered",  # what entering the context manager node gives
     "item",  # one item of what `source` is; index says which
     "caught",  # an exception of the class node
-    "narrowed",  # isinstance(name, node)
+    "narrowed",  # isinstance(subject, node)
     "import",  # `module`
     "from",  # attribute `attribute` of `module`
     "function",
@@ -67,6 +67,7 @@ class Binding:
     function: Function | None = None
     cls: Class | None = None
     param: Param | None = None
+    subject: ast.expr | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -139,6 +140,12 @@ def reaching(bindings: list[Binding], owner: Scope, place: Place) -> list[Bindin
 
     From another function every binding counts, because it may run at any time.
     """
+    if any(b.kind == "narrowed" for b in bindings):
+        # a test says something where it holds and nothing elsewhere: it does not bind the name
+        bindings = [
+            b for b in bindings
+            if b.kind != "narrowed" or b.subject is None or b.block.encloses(place.block)
+        ]  # fmt: skip
     if len(bindings) == 1:
         return bindings
     scope: Scope | None = place.scope

@@ -1,0 +1,126 @@
+"""`python -m benchmarks.resolution PROGRAM TRACE...`: the model against the observed calls.
+
+PROGRAM is a checked-out program, TRACE the files that its test suite's runs under `tracer` wrote.
+With `--run COMMAND` the command is run first, in PROGRAM, with the tracer as a pytest plugin:
+
+    python -m benchmarks.resolution PROGRAM trace.json --run "venv/bin/python -m pytest -q tests"
+
+`--misses` lists every call that is not resolved, `--markdown` prints tables for the docs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.resolution.compare import Comparison, Miss, compare
+from benchmarks.resolution.observed import read
+
+from bridgekit_codemods.program import Program, read_sources
+
+
+def run(command: str, root: Path, out: Path) -> None:
+    """Run the tests with the tracer; their failures are shown and do not stop the measurement."""
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    options = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p tracer".strip()
+    environment = os.environ | {
+        "PYTHONPATH": path,
+        "PYTEST_ADDOPTS": options,
+        "TRACE_ROOT": str(root),
+        "TRACE_OUT": str(out.resolve()),
+    }
+    subprocess.run(shlex.split(command), cwd=root, env=environment, check=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.resolution", description=__doc__)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("traces", type=Path, nargs="+")
+    parser.add_argument("--run", metavar="COMMAND")
+    parser.add_argument("--misses", action="store_true")
+    parser.add_argument("--wrong", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    root = options.program.resolve()
+    if options.run:
+        run(options.run, root, options.traces[0])
+    started = time.process_time()
+    program = Program.load(read_sources(root))
+    seconds = time.process_time() - started
+    result = compare(program, read(options.traces))
+    if options.markdown:
+        print(markdown(result))
+    else:
+        print(f"program model: {seconds:.1f} CPU-s, {len(program.functions)} functions")
+        print(plain(result))
+    for title, wanted, misses in (
+        ("misses", options.misses, result.misses),
+        ("wrong", options.wrong or options.misses, result.wrong),
+    ):
+        if wanted:
+            print(f"\n{title}:")
+            for miss in misses:
+                print(_line(miss))
+    return 0
+
+
+def plain(result: Comparison) -> str:
+    lines = [
+        f"executed call sites that reach the program: {result.sites}",
+        f"resolved: {result.resolved} ({_share(result.resolved, result.sites)}), "
+        f"only guessed: {result.guessed}",
+    ]
+    for name, grade in result.grades.items():
+        if grade.sites:
+            lines.append(
+                f"  {name:9} {grade.sites:5} sites, {grade.wrong:3} wrong "
+                f"({_share(grade.sites - grade.wrong, grade.sites)} right); "
+                f"{grade.observed}/{grade.targets} targets observed"
+            )
+    lines += [f"  {count:3} {cause}" for cause, count in result.causes.most_common()]
+    return "\n".join(lines)
+
+
+def markdown(result: Comparison) -> str:
+    lines = [
+        f"{result.sites} executed call sites reach the program; {result.resolved} "
+        f"({_share(result.resolved, result.sites)}) are resolved, {result.guessed} more are "
+        "guessed.",
+        "",
+        "| grade | sites | wrong | right | targets observed |",
+        "|---|---|---|---|---|",
+    ]
+    for name, grade in result.grades.items():
+        if grade.sites:
+            lines.append(
+                f"| `{name}` | {grade.sites} | {grade.wrong} | "
+                f"{_share(grade.sites - grade.wrong, grade.sites)} | "
+                f"{grade.observed} of {grade.targets} |"
+            )
+    lines += ["", "| not resolved, by cause | sites |", "|---|---|"]
+    lines += [f"| {cause} | {count} |" for cause, count in result.causes.most_common()]
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _line(miss: Miss) -> str:
+    targets = ", ".join(f"{t.function.qualname}:{t.grade}" for t in miss.site.targets[:4])
+    receiver = ", ".join(map(str, sorted(miss.site.receiver)[:4]))
+    return (
+        f"{miss.site.path}:{miss.site.span.line} {miss.text} [{miss.cause}] -> "
+        f"{', '.join(miss.observed[:4])} | model: {targets or '-'} | receiver: {receiver or '-'}"
+        f" | {', '.join(miss.site.externals[:3])}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
