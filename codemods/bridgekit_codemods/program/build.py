@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
 from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
-from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores
+from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores, stored_names
 from bridgekit_codemods.program.hierarchy import Families, link_classes
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.linker import Linker
@@ -27,6 +28,8 @@ from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relat
 from bridgekit_codemods.program.types import TypeRef
 
 _ROUNDS = 4
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 Parse = Callable[[str, bytes, str], SourceFile]
 """Path, bytes and module name to the parsed file."""
 _STATIC = frozenset({"builtins.staticmethod", "abc.abstractstaticmethod"})
@@ -112,18 +115,25 @@ class Build:
         for key, stores in own.items():
             engine.stored[key] = [s.binding for s in stores]
         self.relationships = find_relationships(engine)
-        engine.memo.clear()
+        engine.forget()
         self._type_relationships()
+        engine.foreign = stored_names(others)
         for number in range(_ROUNDS):
             flows = Flows(engine).collect()
             added = add_foreign_stores(engine, others)
             if number == 0:
+                # evaluation looks at decorators as well
                 for fn in self.facts.functions.values():
                     self._name_decorators(fn)
-            elif not added and flows == engine.flows:
+                engine.flows = flows
+                engine.next_round(None)
+                continue
+            changed = _differences(engine.flows, flows)
+            if not added and not changed:
                 break  # this round's answers are the last ones
             engine.flows = flows
-            engine.next_round()
+            engine.next_round([*changed, *added])
+        engine.finish()
 
     def _type_relationships(self) -> None:
         """Give attributes that are declared without a `Mapped[...]` annotation their types."""
@@ -149,13 +159,16 @@ class Build:
         self.patches: list[PatchTarget] = find_patches(engine)
         names = {attr for _, attr in self.relationships}
         self.attribute_uses: list[AttributeUse] = sites.relationship_uses(names)
+        stored: dict[str, set[str]] = {}
+        for owner, attr in engine.stored:
+            stored.setdefault(owner, set()).add(attr)
         for cls in self.facts.classes.values():
-            cls.attrs = self._attributes(cls)
+            cls.attrs = self._attributes(cls, stored.get(cls.qualname, set()))
 
-    def _attributes(self, cls: Class) -> dict[str, frozenset[TypeRef]]:
+    def _attributes(self, cls: Class, stored: set[str]) -> dict[str, frozenset[TypeRef]]:
         scope = self.facts.class_scopes[cls]
         names = {n for n, bindings in scope.names.items() if any(not b.function for b in bindings)}
-        names |= {attr for owner, attr in self.engine.stored if owner == cls.qualname}
+        names |= stored
         return {n: self.engine.members.own_attribute(cls, n) or frozenset() for n in sorted(names)}
 
     # -- queries ---------------------------------------------------------------------------
@@ -221,3 +234,9 @@ class Build:
                 continue
             pending.extend((child, inner) for child in ast.iter_child_nodes(node))
         return found
+
+
+def _differences(before: Mapping[_K, _V], after: Mapping[_K, _V]) -> list[_K]:
+    """The keys whose values differ."""
+    found = [key for key, value in after.items() if before.get(key) != value]
+    return found + [key for key in before if key not in after]

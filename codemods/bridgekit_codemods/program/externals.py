@@ -91,7 +91,7 @@ class Externals:
         """`app.extensions.get("name")`, when the program assigns that item somewhere."""
         if not args or not isinstance(args[0], ast.Constant) or not isinstance(args[0].value, str):
             return NOTHING
-        bindings = self.engine.stored.get((self.engine.items_of(owner), args[0].value), [])
+        bindings = self.engine.stored_in(self.engine.items_of(owner), args[0].value)
         return self.engine.bound(bindings)
 
     def _cast(self, node: ast.Call) -> Types:

@@ -19,7 +19,7 @@ class Context:
     in_genexp: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class CallFact:
     node: ast.Call
     scope: Scope
@@ -28,7 +28,7 @@ class CallFact:
     is_decorator: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class UseFact:
     """A name or attribute that is read and not called."""
 
@@ -40,7 +40,7 @@ class UseFact:
     position: int | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ExpressionFact:
     """An expression in a special place (with, iteration, attribute access)."""
 
@@ -50,7 +50,7 @@ class ExpressionFact:
     is_async: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class StoreFact:
     """An assignment to an attribute or to an item with a literal key."""
 
@@ -58,7 +58,7 @@ class StoreFact:
     binding: Binding
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class DecoratorFact:
     node: ast.expr
     scope: Scope

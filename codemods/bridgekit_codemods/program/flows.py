@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TypeAlias
 
-from bridgekit_codemods.program.facts import Facts, StoreFact
+from bridgekit_codemods.program.facts import CallFact, Facts, StoreFact, UseFact
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.symbols import Class, Function, Param
 from bridgekit_codemods.program.types import (
@@ -43,6 +45,8 @@ _TRANSPARENT = (
     "functools.", "contextlib.", "builtins.", "abc.", "typing.", "pytest.", "werkzeug.utils.",
     "unittest.mock.", "pytest_asyncio.",
 )  # fmt: skip
+_Given: TypeAlias = tuple[tuple[Function, str], Types]
+"""A parameter and what a call gives it."""
 
 
 class Flows:
@@ -50,25 +54,37 @@ class Flows:
 
     def __init__(self, engine: Inference) -> None:
         self.engine = engine
-        self.found: dict[tuple[Function, str], set[TypeRef]] = {}
+        self.given: list[_Given] = []
 
     def collect(self) -> dict[tuple[Function, str], Types]:
         facts = self.engine.facts
+        found: dict[tuple[Function, str], set[TypeRef]] = {}
         unresolved: set[str] = set()
         for call in facts.calls:
-            callees = self.engine.types(call.node.func)
-            in_tests = call.scope.file.is_test
-            for ref in sorted(callees):
-                self._call(ref, call.node, in_tests)
-            if (
-                isinstance(call.node.func, ast.Attribute)
-                and not in_tests
-                and (not callees or UNKNOWN in callees)
-            ):
-                unresolved.add(call.node.func.attr)
+            name, given = self.engine.kept(call, partial(self._of_call, call))
+            if name is not None:
+                unresolved.add(name)
+            for key, types in given:
+                found.setdefault(key, set()).update(types)
+        self.given = []
         self._decorated()
-        self._escaped(unresolved)
-        return {key: frozenset(types) for key, types in self.found.items()}
+        for key, types in self.given:
+            found.setdefault(key, set()).update(types)
+        for key in self._escaped(unresolved):
+            found.setdefault(key, set()).add(UNKNOWN)
+        return {key: frozenset(types) for key, types in found.items()}
+
+    def _of_call(self, call: CallFact) -> tuple[str | None, list[_Given]]:
+        """The name of a method that the call calls on an unknown object, and its arguments."""
+        self.given = []
+        callees = self.engine.types(call.node.func)
+        in_tests = call.scope.file.is_test
+        for ref in sorted(callees):
+            self._call(ref, call.node, in_tests)
+        func = call.node.func
+        if isinstance(func, ast.Attribute) and not in_tests and (not callees or UNKNOWN in callees):
+            return func.attr, self.given
+        return None, self.given
 
     def _add(self, fn: Function, param: Param, types: Types, in_tests: bool) -> None:
         if in_tests:
@@ -76,7 +92,7 @@ class Flows:
             types = frozenset(t for t in types if t != UNKNOWN and not is_mock(t))
         elif not types:
             return
-        self.found.setdefault((fn, param.name), set()).update(types)
+        self.given.append(((fn, param.name), types))
 
     def _call(self, ref: TypeRef, node: ast.Call, in_tests: bool) -> None:
         if ref.name == "external":
@@ -196,19 +212,13 @@ class Flows:
                     refs = self.engine.defined(value)
                     self._add(fn, params[0], refs, False)
 
-    def _escaped(self, unresolved: set[str]) -> None:
+    def _escaped(self, unresolved: set[str]) -> Iterator[tuple[Function, str]]:
         """Functions that code we do not see may call get unknown arguments as well."""
         facts = self.engine.facts
         outside: set[Function] = set()
         for use in facts.uses:
-            if use.kind not in ("argument", "container") or use.scope.file.is_test:
-                continue
-            for ref in self.engine.types(use.node):
-                if ref.name != "function":
-                    continue
-                fn = facts.functions.get(ref.args[0].name)
-                if fn is not None and not self._is_tracked(use.call, use.kind):
-                    outside.add(fn)
+            if use.kind in ("argument", "container") and not use.scope.file.is_test:
+                outside.update(self.engine.kept(use, partial(self._given_away, use)))
         for fn in facts.functions.values():
             framework = any(
                 d.project is None and not (d.dotted or "").startswith(_TRANSPARENT)
@@ -217,7 +227,15 @@ class Flows:
             called_by_name = fn.cls is not None and fn.name in unresolved
             if framework or fn in outside or called_by_name:
                 for param in fn.params:
-                    self.found.setdefault((fn, param.name), set()).add(UNKNOWN)
+                    yield fn, param.name
+
+    def _given_away(self, use: UseFact) -> tuple[Function, ...]:
+        """The functions that this use gives to code whose calls of them are not seen."""
+        functions = self.engine.facts.functions
+        named = [r.args[0].name for r in self.engine.types(use.node) if r.name == "function"]
+        if not named or self._is_tracked(use.call, use.kind):
+            return ()
+        return tuple(functions[n] for n in named if n in functions)
 
     def _is_tracked(self, call: ast.Call | None, kind: str) -> bool:
         """Whether the function is given to something whose calls of it are seen."""
@@ -267,12 +285,23 @@ def own_stores(facts: Facts) -> tuple[dict[tuple[str, str], list[StoreFact]], li
     return own, others
 
 
-def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> bool:
+def stored_names(stores: Iterable[StoreFact]) -> frozenset[str]:
+    """The names of the attributes and literal items that these assignments assign to."""
+    found: set[str] = set()
+    for store in stores:
+        if isinstance(store.target, ast.Attribute):
+            found.add(store.target.attr)
+        elif isinstance(store.target.slice, ast.Constant):
+            found.add(str(store.target.slice.value))
+    return frozenset(found)
+
+
+def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> list[tuple[str, str]]:
     """File assignments to attributes of other objects under the types of those objects.
 
-    Returns whether any was new.
+    Returns the owners and names that are assigned in a way that was not known.
     """
-    added = False
+    added: list[tuple[str, str]] = []
     pending: list[tuple[tuple[str, str], StoreFact]] = []
     for store in stores:
         target = store.target
@@ -289,7 +318,7 @@ def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> bool:
         known = engine.stored.setdefault(place, [])
         if store.binding not in known:
             known.append(store.binding)
-            added = True
+            added.append(place)
     return added
 
 

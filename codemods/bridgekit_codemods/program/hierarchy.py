@@ -27,7 +27,7 @@ def link_classes(engine: Inference) -> None:
             if parent is not None and parent is not cls:
                 engine.subclasses.setdefault(parent, []).append(cls)
     _add_implementers(engine)
-    engine.memo.clear()
+    engine.forget()
 
 
 def _base_name(engine: Inference, node: ast.expr) -> str:

@@ -3,14 +3,20 @@
 Evaluation goes in rounds. In a round every expression is evaluated at most once; where evaluation
 comes back to something that is still being evaluated (a loop, a recursion) the answer of the round
 before is used. Argument types that flow into parameters are those of the round before as well.
+
+A round evaluates again only what can have changed. While a value is computed, everything it reads
+that a later round may change is noted down: argument types of parameters, attributes that other
+code assigns, answers of the round before, and values that read such things themselves. A value that
+read none of them is settled. The next round drops what depends on a change, and keeps the rest.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import Annotations, product
@@ -38,6 +44,8 @@ if TYPE_CHECKING:
 _ANY: Types = frozenset({UNKNOWN})
 _DEPTH = 250
 _WIDTH = 256
+_BEFORE = "an answer of the round before"
+_T = TypeVar("_T")
 
 
 class Inference:
@@ -56,53 +64,154 @@ class Inference:
         """Bindings of attributes and literal items, keyed by (owner, name)."""
         self.fixed: dict[Binding, Types] = {}
         """Bindings whose value is known from elsewhere."""
-        self.memo: dict[object, Types] = {}
-        self.previous: dict[object, Types] = {}
-        self._active: set[object] = set()
+        self.foreign: frozenset[str] = frozenset()
+        """The names of attributes and items that code assigns to objects other than `self`."""
+        self.settled: dict[Hashable, Types] = {}
+        """Answers that no later round can change."""
+        self.memo: dict[Hashable, Types] = {}
+        """This round's answers to everything else."""
+        self.previous: dict[Hashable, Types] = {}
+        self._active: set[Hashable] = set()
+        self._kept: dict[Hashable, object] = {}
+        self._nobody: deque[Hashable] = deque(maxlen=0)
+        self._reads: list[Hashable] | deque[Hashable] = self._nobody
+        """What the value being computed has read so far that may change."""
+        self._dependencies: dict[Hashable, list[Hashable]] = {}
         self.annotations = Annotations(self)
         self.generics = Generics(self)
         self.members = Members(self)
         self.results = Results(self)
         self.externals = Externals(self)
 
-    def next_round(self) -> None:
-        """Keep this round's answers for recursion and start the next."""
-        self.previous, self.memo = self.memo, {}
+    # -- rounds ----------------------------------------------------------------------------
 
-    def evaluate(self, key: object, compute: Callable[[], Types]) -> Types:
+    def forget(self) -> None:
+        """Drop every answer, because something was changed that is not noted when it is read."""
+        self.settled, self.memo, self._kept, self._dependencies = {}, {}, {}, {}
+
+    def next_round(self, changed: Iterable[Hashable] | None) -> None:
+        """Keep this round's answers for recursion and start the next.
+
+        `changed` are the keys of `flows` and `stored` that differ from now on; with None anything
+        may have changed, and nothing is kept.
+        """
+        if changed is None:
+            self.previous = self.settled | self.memo
+            self.forget()
+            return
+        self.previous = self.memo
+        outdated = self._dependents(changed)
+        self.memo = {k: v for k, v in self.memo.items() if k not in outdated}
+        for key in outdated:
+            self._kept.pop(key, None)
+            self._dependencies.pop(key, None)
+
+    def _dependents(self, changed: Iterable[Hashable]) -> set[Hashable]:
+        """Everything that has read one of these, directly or not, and what recursion cut off."""
+        readers: dict[Hashable, list[Hashable]] = {}
+        for key, reads in self._dependencies.items():
+            for read in reads:
+                readers.setdefault(read, []).append(key)
+        found: set[Hashable] = set()
+        pending: list[Hashable] = [_BEFORE, *changed]
+        while pending:
+            for key in readers.get(pending.pop(), ()):
+                if key not in found:
+                    found.add(key)
+                    pending.append(key)
+        return found
+
+    def finish(self) -> None:
+        """After the last round: what it read need not be known any more."""
+        self._dependencies = {}
+        self._kept = {}
+
+    def kept(self, key: Hashable, compute: Callable[[], _T]) -> _T:
+        """What `compute` gives, from an earlier round where it would give the same again."""
+        if key in self._kept:
+            return cast(_T, self._kept[key])
+        reads: list[Hashable] = []
+        outer, self._reads = self._reads, reads
+        try:
+            found = compute()
+        finally:
+            self._reads = outer
+        self._kept[key] = found
+        if reads:
+            self._dependencies[key] = reads
+        return found
+
+    def evaluate(self, key: Hashable, compute: Callable[[], Types]) -> Types:
         """The value of `key` in this round, computed at most once; the last round's within
         itself."""
-        known = self.memo.get(key)
+        known = self.settled.get(key)
         if known is not None:
             return known
+        known = self.memo.get(key)
+        if known is not None:
+            self._reads.append(key)
+            return known
         if key in self._active or len(self._active) > _DEPTH:
+            self._reads.append(_BEFORE)
             return self.previous.get(key, NOTHING)
+        reads: list[Hashable] = []
+        outer, self._reads = self._reads, reads
         self._active.add(key)
         try:
             found = compute()
         finally:
             self._active.discard(key)
-        self.memo[key] = found = _bounded(found)
+            self._reads = outer
+        if len(found) > _WIDTH:
+            found = _bounded(found)
+        if reads:
+            self.memo[key] = found
+            self._dependencies[key] = reads
+            outer.append(key)
+        else:
+            self.settled[key] = found
         return found
 
     def types(self, node: ast.expr) -> Types:
         """The types of an expression of the program."""
+        # `evaluate` written out: this is the hot path
+        known = self.settled.get(node)
+        if known is not None:
+            return known
         known = self.memo.get(node)
         if known is not None:
+            self._reads.append(node)
             return known
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return _ANY
-        # `evaluate` written out: this is the hot path
         if node in self._active or len(self._active) > _DEPTH:
+            self._reads.append(_BEFORE)
             return self.previous.get(node, NOTHING)
+        reads: list[Hashable] = []
+        outer, self._reads = self._reads, reads
         self._active.add(node)
         try:
             found = handler(self, node)
         finally:
             self._active.discard(node)
-        self.memo[node] = found = _bounded(found)
+            self._reads = outer
+        if len(found) > _WIDTH:
+            found = _bounded(found)
+        if reads:
+            self.memo[node] = found
+            self._dependencies[node] = reads
+            outer.append(node)
+        else:
+            self.settled[node] = found
         return found
+
+    def stored_in(self, owner: str, name: str) -> list[Binding]:
+        """The assignments to an attribute or item from elsewhere, as far as they are known."""
+        key = (owner, name)
+        if name in self.foreign:
+            self._reads.append(key)
+        return self.stored.get(key, [])
 
     def union(self, nodes: Iterable[ast.expr]) -> Types:
         return frozenset().union(*(self.types(n) for n in nodes))
@@ -232,7 +341,7 @@ class Inference:
     def module_member(self, path: str, name: str) -> Types:
         """An attribute of a module of the program."""
         found = self.linker.module_names(path, name)
-        stored = self.stored.get((f"module:{path}", name), [])
+        stored = self.stored_in(f"module:{path}", name)
         if found is not None:
             return self.bound(found[1]) | self.bound(stored)
         inner = self.linker.submodule(path, name)
@@ -277,6 +386,7 @@ class Inference:
             builtin = self.fixtures.builtin(fn, param)
             if builtin is not None:
                 return builtin
+        self._reads.append((fn, param.name))
         flowed = self.flows.get((fn, param.name), NOTHING)
         default = self.types(param.default) if param.default is not None else NOTHING
         if not flowed:
@@ -376,7 +486,7 @@ class Inference:
 
     def stored_items(self, base: ast.expr, key: str) -> Types:
         owner = self.item_owner(base)
-        bindings = self.stored.get((owner, key), []) if owner is not None else []
+        bindings = self.stored_in(owner, key) if owner is not None else []
         return self.bound(bindings)
 
     def item_owner(self, base: ast.expr) -> str | None:
@@ -469,8 +579,6 @@ class Inference:
 
 
 def _bounded(types: Types) -> Types:
-    if len(types) <= _WIDTH:
-        return types
     return frozenset(sorted(types)[:_WIDTH]) | {UNKNOWN}
 
 

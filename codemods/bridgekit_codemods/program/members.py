@@ -58,7 +58,7 @@ class Members:
 
     def _of_external(self, ref: TypeRef, name: str) -> Types:
         base = ref.args[0].name
-        stored = self.engine.stored.get((f"object:{base}", name))
+        stored = self.engine.stored_in(f"object:{base}", name)
         if stored:
             return self.engine.bound(stored)
         dotted = catalog.canonical(f"{base}.{name}")
@@ -67,7 +67,7 @@ class Members:
             return self.engine.externals.evaluate(spec, None, ref)
         kind = catalog.object_type(base)
         if kind is not None:
-            stored = self.engine.stored.get((kind, name))
+            stored = self.engine.stored_in(kind, name)
             if stored:
                 return self.engine.bound(stored)
         if base in ("flask.g", "quart.g") and name not in ("get", "pop", "setdefault"):
@@ -75,7 +75,7 @@ class Members:
         return frozenset({external(dotted, ref.args[1] if len(ref.args) > 1 else None)})
 
     def _of_library_instance(self, ref: TypeRef, name: str) -> Types:
-        stored = self.engine.stored.get((ref.name, name))
+        stored = self.engine.stored_in(ref.name, name)
         if stored:
             return self.engine.bound(stored)
         base = ref.name if "." in ref.name else f"builtins.{ref.name}"
@@ -214,7 +214,7 @@ class Members:
         """Where a class or its instances get the attribute from, in the class itself."""
         scope = self.engine.facts.class_scopes[cls]
         in_body = [b for b in scope.names.get(name, ()) if b.function is None]
-        return [*in_body, *self.engine.stored.get((cls.qualname, name), ())]
+        return [*in_body, *self.engine.stored_in(cls.qualname, name)]
 
     def own_attribute(self, cls: Class, name: str) -> Types | None:
         """The types of an attribute that `cls` itself defines; None when it does not."""

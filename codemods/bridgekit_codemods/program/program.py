@@ -30,6 +30,11 @@ def _without_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():
+                # into the oldest generation without a look: else the next small allocation would
+                # have all of them examined
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Class, Function, Param
@@ -126,8 +126,7 @@ class Scope:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a name is read."""
 
     scope: Scope

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 TEMPLATE_SUFFIXES = (".html", ".htm", ".jinja2", ".jinja", ".j2")
 _SKIPPED_DIRECTORIES = frozenset(
@@ -30,8 +31,7 @@ _TEST_FILE = re.compile(r"(test_.*|.*_test|conftest)\.py\Z")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """Where a node stands: lines count from 1, columns are 0-based and count characters."""
 
     line: int

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TypeRef:
-    """One possible type of a value.
+class TypeRef(NamedTuple):
+    """One possible type of a value. A tuple, because it is hashed and compared all the time.
 
     `name` is dotted: a project class ("app.models.Order"), an external class
     ("sqlalchemy.orm.session.Session" under its public name "sqlalchemy.orm.Session") or a bare
