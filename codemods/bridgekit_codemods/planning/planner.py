@@ -77,9 +77,12 @@ def build_planner(
     return RulePlanner(Options(client=client, target=target, granularity=granularity))
 
 
-def build_survey(sources: Mapping[str, bytes]) -> Survey:
-    """What the program is made of: colours, blocking leaves, entry points, findings."""
-    planner = build_planner()
+def build_survey(sources: Mapping[str, bytes], planner: RulePlanner | None = None) -> Survey:
+    """What the program is made of: colours, blocking leaves, entry points, findings.
+
+    A `planner` keeps the program for whoever asks it for more.
+    """
+    planner = planner or build_planner()
     program = planner.program(sources)
     colours = program.derived(Colours)
     counts = dict.fromkeys(("pure", "blocking", "native"), 0)

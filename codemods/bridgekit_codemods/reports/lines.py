@@ -22,18 +22,18 @@ def short(key: str, width: int = 60) -> str:
 
 def survey(result: Survey) -> Iterator[str]:
     """Counts, what blocks, where calls come from, and what stands in the way."""
-    yield f"{_count(result.files, 'file')}, {_count(result.functions, 'function')}"
+    yield f"{count(result.files, 'file')}, {count(result.functions, 'function')}"
     for colour, number in result.colours.items():
         yield f"  {colour:<9}{number:>6}"
     yield ""
     effects = Counter(leaf.effect for leaf in result.leaves)
     shown = ", ".join(f"{effect} {number}" for effect, number in effects.most_common())
-    yield f"{_count(len(result.leaves), 'blocking call')}" + (f": {shown}" if shown else "")
+    yield f"{count(len(result.leaves), 'blocking call')}" + (f": {shown}" if shown else "")
     for leaf in result.leaves:
         where = leaf.function or "module level"
         yield f"  {leaf.path}:{leaf.line}: {leaf.effect}: {leaf.target} in {where}"
     yield ""
-    yield f"{_count(len(result.entry_points), 'entry point')}"
+    yield f"{count(len(result.entry_points), 'entry point')}"
     for entry in result.entry_points:
         yield f"  {entry.path}:{entry.line}: {entry.kind}: {entry.function}"
     yield ""
@@ -43,7 +43,7 @@ def survey(result: Survey) -> Iterator[str]:
 def findings(found: Iterable[Finding]) -> Iterator[str]:
     """One line for what was found, one for the remedy."""
     found = list(found)
-    yield _count(len(found), "finding")
+    yield count(len(found), "finding")
     for finding in found:
         where = f" [{finding.function}]" if finding.function else ""
         yield f"  {finding.path}:{finding.line}: {finding.code} {finding.reason}{where}"
@@ -70,7 +70,7 @@ def planned(step: PlannedStep, diff: bool = True) -> Iterator[str]:
 
 
 def plan_summary(steps: int, found: Iterable[Finding]) -> Iterator[str]:
-    yield _count(steps, "step") + " to come" if steps else "nothing to do"
+    yield count(steps, "step") + " to come" if steps else "nothing to do"
     yield from findings(found)
 
 
@@ -82,7 +82,7 @@ def status(history: History) -> Iterator[str]:
     if history.pending is not None:
         yield f"interrupted  {history.pending.key}  (the next run takes it back or finishes it)"
     yield (
-        f"{_count(len(history.applied), 'step')} done, {len(history.kept)} kept back"
+        f"{count(len(history.applied), 'step')} done, {len(history.kept)} kept back"
         if history.last
         else "no migration has been started here"
     )
@@ -133,5 +133,6 @@ def _is_hash(name: str | None) -> bool:
     return bool(name) and len(name or "") >= 40 and all(c in "0123456789abcdef" for c in name or "")
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number and its noun, in the plural unless it is one."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

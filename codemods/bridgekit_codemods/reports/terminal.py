@@ -5,11 +5,12 @@ Without a terminal the output is the plain lines, so logs and pipes stay readabl
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -46,6 +47,18 @@ class Printer:
         else:
             text = line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             print(text, file=self.stream, flush=True)
+
+    def show(self, what: RenderableType) -> None:
+        """Print something that rich draws, one line a row: cut at the edge of a terminal, whole and
+        without colours elsewhere."""
+        if self.is_terminal:
+            self.console.print(what, soft_wrap=False, no_wrap=True, overflow="ellipsis", crop=True)
+            return
+        wide = Console(file=io.StringIO(), width=1_000, highlight=False, color_system=None)
+        with wide.capture() as captured:
+            wide.print(what)
+        for line in captured.get().splitlines():
+            self.line(line.rstrip())
 
 
 class PlainProgress:

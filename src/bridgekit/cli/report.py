@@ -2,35 +2,127 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from bridgekit.cli.outputs import Format, deliver, pairs, writer
 from bridgekit.cli.target import (
     Choices,
     Client,
     ClientOption,
+    Framework,
+    Granularity,
+    GranularityOption,
     JsonOption,
     PathArgument,
+    Target,
+    TargetOption,
     explained,
+    fail,
     open_target,
     planner_for,
 )
 from bridgekit_codemods.migration.session import history_of
 from bridgekit_codemods.reports import lines, machine
 from bridgekit_codemods.reports.terminal import Printer
+from bridgekit_codemods.reports.waiting import Waiting
+
+FormatOption = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--format",
+        help="Form of the report; may be repeated, one for each --output. "
+        "By default what the name of the output ends in, otherwise text.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", show_default=False,
+        help="Where to write; may be repeated. By default standard output, which is also -.",
+    ),
+]  # fmt: skip
+WalkOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--plan/--no-plan",
+        help="Also show the steps to come and the program after every step, which takes as long "
+        "as planning. By default only for HTML.",
+        show_default=False,
+    ),
+]
 
 
 def command(
-    path: PathArgument, client: ClientOption = Client.httpx, as_json: JsonOption = False
+    path: PathArgument,
+    formats: FormatOption = None,
+    outputs: OutputOption = None,
+    walk: WalkOption = None,
+    client: ClientOption = Client.httpx,
+    framework: TargetOption = Framework.quart,
+    granularity: GranularityOption = Granularity.module,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what was done, what was kept back, and what stays sync and why."""
-    with explained():
-        target = open_target(path)
+    if as_json and (formats or outputs):
+        fail("--json prints the short report; --format json is the whole one")
+    wanted = pairs(formats or [], outputs or [])
+    choices = Choices(client, framework, granularity)
+    target = open_target(path)
+    if all(form is Format.text for form, _ in wanted) and not walk:
+        raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json))
+    if walk is None:
+        walk = any(form is Format.html for form, _ in wanted)
+    raise typer.Exit(full(target, choices, wanted, walk))
+
+
+def brief(target: Target, choices: Choices, places: list[Path], as_json: bool) -> int:
+    """Print the history and the findings; returns the exit code."""
+    with explained(), Waiting("looking for obstacles"):
         history = history_of(target.root)
-        findings = planner_for(Choices(client)).findings(target.sources, history.kept_keys)
-    if as_json:
-        print(machine.dump(machine.report(history, findings, target.problems)))
-    else:
-        printer = Printer()
-        printer.print(lines.report(history, findings))
-        printer.print(lines.problems(target.problems))
-    raise typer.Exit(target.code(bool(history.kept or findings)))
+        findings = planner_for(choices).findings(target.sources, history.kept_keys)
+    found = [*lines.report(history, findings), *lines.problems(target.problems)]
+    for place in places:
+        if as_json:
+            print(machine.dump(machine.report(history, findings, target.problems)))
+        elif place == Path("-"):
+            Printer().print(found)
+        else:
+            deliver(place, _joined(found))
+    return target.code(bool(history.kept or findings))
+
+
+def full(target: Target, choices: Choices, wanted: list[tuple[Format, Path]], walk: bool) -> int:
+    """Write reports of the whole program; returns the exit code."""
+    from bridgekit_codemods.reports.building import build_report
+
+    with explained(), Waiting("reading the program") as waiting:
+        history = history_of(target.root)
+        report = build_report(
+            target.root,
+            target.sources,
+            planner_for(choices),
+            history,
+            target.problems,
+            walk=walk,
+            tell=waiting.stage,
+        )
+        texts = []
+        for form, place in wanted:
+            waiting.stage(f"writing {form}")
+            if form is Format.text:
+                found = [*lines.report(history, report.findings), *lines.problems(target.problems)]
+                texts.append((place, _joined(found)))
+            else:
+                texts.append((place, writer(form)(report)))
+    for place, text in texts:
+        deliver(place, text)
+    return target.code(bool(history.kept or report.findings))
+
+
+def _joined(found: list[str]) -> str:
+    text = "".join(f"{line}\n" for line in found)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,105 @@
+"""Puts a report together: the program as it is, what was done, what is to come."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from bridgekit_codemods.migration.checks import Problem
+from bridgekit_codemods.migration.ledger import History
+from bridgekit_codemods.planning.steps import Planner
+from bridgekit_codemods.program.loading import Programs
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.reports import burndown
+from bridgekit_codemods.reports.collecting import collect, hot_files
+from bridgekit_codemods.reports.model import Report, StepEntry, Unreadable
+
+Tell = Callable[[str], None]
+"""Is told what goes on, for whoever waits."""
+
+
+def build_report(
+    root: Path,
+    sources: Mapping[str, bytes],
+    planner: Planner,
+    history: History,
+    problems: Iterable[Problem] = (),
+    *,
+    walk: bool = False,
+    tell: Tell = lambda _: None,
+) -> Report:
+    """The report of a program with its history. Nothing is written.
+
+    ``walk`` asks for the steps to come and for the state of the program after every step, which
+    takes as long as planning and resolving the program anew for each.
+
+    Raises:
+        PlannerError: the planner repeats itself.
+    """
+    load = _loader(planner)
+    tell("resolving calls")
+    program = load(sources)
+    tell("colouring")
+    graph = collect(program)
+    tell("looking for obstacles")
+    findings = planner.findings(sources, history.kept_keys)
+    steps: list[StepEntry] = []
+    if history.applied:
+        tell("reading the steps that were done")
+    # The latest program is kept by the planner: those of the past go through a loader of their own.
+    past, start = burndown.done(root, history, sources, Programs().load if walk else None)
+    steps += past
+    if walk:
+        tell("looking for the next step")
+        for step in burndown.planned(planner, sources, history, load):
+            steps.append(step)
+            tell(f"step {step.number}: {step.title}")
+    steps += burndown.kept(history)
+    return Report(
+        program=program_name(root, sources),
+        version=metadata.version("bridgekit-async"),
+        files=len(program.files),
+        counts=graph.counts,
+        functions=graph.functions,
+        edges=graph.edges,
+        leaves=graph.leaves,
+        paths=graph.paths,
+        findings=findings,
+        hot_files=hot_files(graph, findings),
+        steps=tuple(steps),
+        start=(start or graph.counts) if walk and not (history.applied and start is None) else None,
+        is_planned=walk,
+        interrupted=history.pending.key if history.pending else None,
+        unreadable=tuple(Unreadable(p.path, p.line, p.message) for p in problems),
+        generated=_asked_time(),
+    )
+
+
+def program_name(root: Path, sources: Mapping[str, bytes]) -> str:
+    """The project's name in its pyproject.toml, otherwise the name of its directory."""
+    try:
+        settings = tomllib.loads(sources.get("pyproject.toml", b"").decode())
+        name = settings["project"]["name"]
+    except (ValueError, KeyError, TypeError):
+        name = None
+    return name if isinstance(name, str) and name else root.resolve().name
+
+
+def _loader(planner: Planner) -> Callable[[Mapping[str, bytes]], Program]:
+    """How to load programs: the planner's way, if it has one, so that both share their work."""
+    own = getattr(planner, "program", None)
+    return own if callable(own) else Programs().load
+
+
+def _asked_time() -> str | None:
+    """The time that SOURCE_DATE_EPOCH gives; without it a report says nothing of when it was made,
+    so that the same input gives the same bytes."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,127 @@
+"""The steps of a walk, done and to come, each with the state of the program after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bridgekit_codemods.migration import files
+from bridgekit_codemods.migration.ledger import Applied, History
+from bridgekit_codemods.migration.preview import PlannedStep, preview
+from bridgekit_codemods.migration.runner import changed, overlay
+from bridgekit_codemods.migration.workspace import STATE
+from bridgekit_codemods.planning.steps import Planner
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.reports.collecting import counts_of
+from bridgekit_codemods.reports.model import Counts, StepEntry
+
+Sources = Mapping[str, bytes]
+Load = Callable[[Sources], Program]
+"""Gives the program of some sources."""
+
+
+def done(
+    root: Path, history: History, sources: Sources, load: Load | None
+) -> tuple[tuple[StepEntry, ...], Counts | None]:
+    """The steps that were done, and the program before the first of them.
+
+    With ``load`` the program is put together again as it was after every step, from the copies
+    that the walk keeps of old files; as far back as these are there and what they were copied
+    from has not changed since. Nothing is written.
+    """
+    states = _states(root, history.applied, sources) if load is not None else []
+    counts = [counts_of(load(state)) for state in states] if load is not None else []
+    missing = len(history.applied) + 1 - len(counts)
+    after = [*([None] * missing), *counts]
+    entries = tuple(
+        StepEntry(
+            number=number,
+            key=entry.step.key,
+            kind=entry.step.kind,
+            title=entry.step.title,
+            state="done",
+            members=entry.step.members,
+            files=tuple(change.path for change in entry.step.files),
+            bridges_added=entry.step.bridges_added,
+            bridges_removed=entry.step.bridges_removed,
+            commit=entry.commit,
+            guard=entry.guard.get("summary"),
+            counts=after[number],
+        )
+        for number, entry in enumerate(history.applied, 1)
+    )
+    return entries, after[0]
+
+
+def kept(history: History) -> tuple[StepEntry, ...]:
+    """The steps that were kept back, in the order in which they were tried."""
+    return tuple(
+        StepEntry(
+            number=entry.n,
+            key=entry.key,
+            kind=entry.kind,
+            title=entry.title,
+            state="kept",
+            cause=entry.cause,
+            detail=entry.detail,
+        )
+        for entry in history.kept.values()
+    )
+
+
+def planned(
+    planner: Planner, sources: Sources, history: History, load: Load
+) -> Iterator[StepEntry]:
+    """The steps to come, each as soon as it is found.
+
+    Raises:
+        PlannerError: the planner repeats itself.
+    """
+    first = len(history.applied) + 1
+    for step in preview(planner, sources, history.kept_keys, None, first):
+        if not step.objections:
+            sources = overlay(sources, changed(sources, step.step))
+        yield _planned(step, None if step.objections else counts_of(load(sources)))
+
+
+def _planned(planned: PlannedStep, counts: Counts | None) -> StepEntry:
+    step = planned.step
+    return StepEntry(
+        number=planned.number,
+        key=step.key,
+        kind=step.kind,
+        title=step.title,
+        state="refused" if planned.objections else "planned",
+        members=step.members,
+        files=tuple(sorted(step.changes)),
+        bridges_added=step.bridges_added,
+        bridges_removed=step.bridges_removed,
+        cause="check" if planned.objections else None,
+        detail="\n".join(planned.objections),
+        counts=counts,
+    )
+
+
+def _states(root: Path, applied: Sequence[Applied], sources: Sources) -> list[Sources]:
+    """The sources before the first step, after it, and so on to those of now.
+
+    Starts later where an old file cannot be had."""
+    states: list[Sources] = [sources]
+    current: dict[str, bytes] = dict(sources)
+    for entry in reversed(applied):
+        before = dict(current)
+        for change in entry.step.files:
+            old = files.read(root / STATE / "backups" / f"{entry.step.n:04}" / change.path)
+            if files.digest(old) != change.before:
+                return states
+            is_source = change.path in current or change.after is None
+            if is_source and files.digest(current.get(change.path)) != change.after:
+                return states  # edited by someone since
+            if old is None:
+                before.pop(change.path, None)
+            elif is_source:
+                before[change.path] = old
+        before = dict(sorted(before.items()))
+        states.insert(0, before)
+        current = before
+    return states

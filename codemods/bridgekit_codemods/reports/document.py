@@ -1,0 +1,61 @@
+"""A report as a JSON document. docs/report.md describes it; ``SCHEMA`` names its version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from bridgekit_codemods.reports.model import Report
+
+SCHEMA = "bridgekit-report/1"
+"""Name and version: within a version fields are added, never renamed or taken away."""
+
+
+def write(report: Report) -> str:
+    """The document, one item of a list a line; ends with a line end."""
+    parts = []
+    for name, value in document(report).items():
+        if isinstance(value, list) and value:
+            items = ",\n".join(f"    {_plain(item)}" for item in value)
+            parts.append(f"  {_plain(name)}: [\n{items}\n  ]")
+        else:
+            parts.append(f"  {_plain(name)}: {_plain(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The document as plain values."""
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "bridgekit", "version": report.version},
+        "program": report.program,
+        "generated": report.generated,
+        "summary": {
+            "files": report.files,
+            "functions": report.counts.functions,
+            **asdict(report.counts),
+            "blocking_calls": report.calls,
+            "lazy_loads": report.lazy_loads,
+            "effects": dict(report.effects),
+            "entry_points": len(report.entries),
+            "findings": len(report.findings),
+        },
+        "functions": [asdict(function) for function in report.functions],
+        "edges": [asdict(edge) for edge in report.edges],
+        "leaves": [asdict(leaf) for leaf in report.leaves],
+        "paths": [asdict(path) for path in report.paths],
+        "findings": [asdict(finding) for finding in report.findings],
+        "hot_files": [asdict(file) for file in report.hot_files],
+        "start": asdict(report.start) if report.start else None,
+        "is_planned": report.is_planned,
+        "steps": [asdict(step) for step in report.steps],
+        "interrupted": report.interrupted,
+        "unreadable": [asdict(file) for file in report.unreadable],
+    }
+
+
+def _plain(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # File names may hold bytes that are no text.
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
