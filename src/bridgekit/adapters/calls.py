@@ -20,7 +20,7 @@ from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
 from bridgekit.engine.portal import call_on_loop, portal_loop
 from bridgekit.engine.serving import serving_loop
-from bridgekit.engine.work import current_work
+from bridgekit.engine.work import Work, current_work
 
 __all__ = ["async_to_sync", "refuse_on_loop_thread", "sync_to_async"]
 
@@ -198,13 +198,19 @@ def _to_async(func: Callable[..., Any], *, options: CallOptions) -> Callable[...
             host = current_host()
             if host.checkpoints:
                 await host.checkpoint()
-            work = start(host, target, args, kwargs)
-            del args, kwargs
-            if work.ended:
-                if host.must_give_way():
-                    return await work.give_way_and_finish()
-                return work.finish()
-            return await work.outcome()
+            work = Work(host, target, args, kwargs)
+            try:
+                del args, kwargs
+                start(work, target)
+                if work.ended:
+                    if host.must_give_way():
+                        return await work.give_way_and_finish()
+                    return work.finish()
+                return await work.outcome()
+            except BaseException as error:
+                if not work.ended:
+                    work.desert(error)
+                raise
 
     else:
 

@@ -11,6 +11,7 @@ from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
+from bridgekit.engine.work import Work
 from bridgekit.engine.workers import shared_pool
 
 __all__ = ["get_max_workers", "run_sync", "set_max_workers"]
@@ -224,13 +225,19 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
     host = current_host()
     if host.checkpoints:
         await host.checkpoint()
-    work = start(host, func, args, kwargs)
-    del func, args, kwargs
-    if work.ended:
-        if host.must_give_way():
-            return cast(T, await work.give_way_and_finish())
-        return cast(T, work.finish())
-    return cast(T, await work.outcome())
+    work = Work(host, func, args, kwargs)
+    try:
+        start(work, func)
+        del func, args, kwargs
+        if work.ended:
+            if host.must_give_way():
+                return cast(T, await work.give_way_and_finish())
+            return cast(T, work.finish())
+        return cast(T, await work.outcome())
+    except BaseException as error:
+        if not work.ended:
+            work.desert(error)
+        raise
 
 
 async def run_call(

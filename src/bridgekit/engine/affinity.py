@@ -161,21 +161,31 @@ class ThreadBinding:
                 work.redirect = _to_process_thread
                 return target is not None and target.offer(work)[0]
             self._running += 1
-            work.add_end_callback(self.ended)
-            ask = not self._asked
-            self._asked = True
+        work.add_end_callback(self.ended)
+        with self._lock:
             thread = self._thread
             if thread is None:
                 self._early.append(work)
-        if thread is not None and _runs_this_loop(thread.ident):
+        if thread is None:
+            self._ask_for_thread()
+        elif _runs_this_loop(thread.ident):
             _refuse_own_thread(work)
-        elif thread is not None:
+        else:
             self._run_on(thread, work, lane)
-        elif ask:
-            taken = _threads.take(self)
+        return True
+
+    def _ask_for_thread(self) -> None:
+        asked = True
+        try:
+            with self._lock:
+                asked, self._asked = self._asked, True
+            taken = None if asked else _threads.take(self)
             if taken is not None:
                 self.adopt(taken)
-        return True
+        except BaseException:
+            if not asked and self._thread is None:
+                self._asked = False  # no more threads, or struck by a signal handler: ask again
+            raise
 
     def _run_on(self, thread: OwnedThread, work: Work, lane: Lane | None) -> None:
         _offer_to_asgiref(work, thread.ident)
@@ -189,10 +199,13 @@ class ThreadBinding:
 
     def adopt(self, thread: OwnedThread) -> None:
         """Take over a thread and give it what has been waiting for one."""
+        surplus: OwnedThread | None = thread
         with self._lock:
-            self._thread = thread
+            if self._thread is None:
+                self._thread = thread
+                surplus = self._take_free_thread()
+            thread = self._thread or thread
             early, self._early = self._early, []
-            surplus = self._take_free_thread()
         for work in early:
             thread.submit(work)
         if surplus is not None:

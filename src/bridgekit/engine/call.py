@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridgekit.engine import process
@@ -83,9 +84,10 @@ class Call:
     redirect: Callable[[Any], None] | None = None
     asking = False  # the thread waits for a coroutine
     queued_in: Lane | None = None  # a lane that had other jobs when it was offered this one
+    departure: list[None] | None = None  # with one item, if the host may leave the thread behind
     _detached = False
     _interrupted = False
-    _on_end: list[Callable[[], None]] | None = None
+    on_end: list[Callable[[], None]] | None = None
     _orphans: set[asyncio.Task[None]] | None = None
     _serving: asyncio.Task[Any] | None = None
 
@@ -122,11 +124,20 @@ class Call:
     def add_end_callback(self, callback: Callable[[], None]) -> None:
         """Have ``callback()`` called once when the call has ended or has been withdrawn.
 
-        Only before the work is sent to a thread.
+        Only by who sends the work to a thread, and before that. The call may be withdrawn at the
+        same time, or run by a thread that it was sent to earlier: then the function is dropped
+        first and the callbacks are looked for afterwards; here it is the other way round.
         """
-        if self._on_end is None:
-            self._on_end = []
-        self._on_end.append(callback)
+        if self.on_end is None:
+            self.on_end = []
+        self.on_end.append(callback)
+        if self._func is None:
+            self._call_end_callbacks()
+
+    @property
+    def waits_for_thread(self) -> bool:
+        """Whether the call has neither begun nor been withdrawn."""
+        return bool(self._ticket)
 
     def run(self) -> None:
         """Run the call in the current thread, unless it has been claimed or withdrawn."""
@@ -179,15 +190,24 @@ class Call:
     def _end(self) -> None:
         self._func = self._kwargs = None
         self._args = ()
-        if self._on_end is not None:
+        if self.on_end is not None:
             self._call_end_callbacks()
         self.ended = True
         if self._waiter is not None:
             self.host.post(self)
-        if self._detached:
+        if self._detached and self._settle():
             if self.on_abandoned is not None and self._left_behind:
                 self._report_abandoned(self.on_abandoned)
             self._error = None  # nobody will collect it, and it would refer back to this object
+
+    def _settle(self) -> bool:
+        """Whether this side is the first to deal with an end and a departure that coincide."""
+        try:
+            if self.departure is not None:
+                self.departure.pop()
+        except IndexError:
+            return False
+        return True
 
     def _report_abandoned(self, callback: Callable[[Any, BaseException | None], object]) -> None:
         try:
@@ -196,8 +216,12 @@ class Call:
             _logger.exception("on_abandoned failed: %s", describe(callback))
 
     def _call_end_callbacks(self) -> None:
-        callbacks, self._on_end = self._on_end, None
-        for callback in callbacks or ():
+        callbacks = self.on_end
+        while callbacks:
+            try:
+                callback = callbacks.pop()  # by one side only
+            except IndexError:
+                return
             callback()
 
     def ask(
@@ -221,13 +245,13 @@ class Call:
             self.asking = True
             wish.enter()
             self._send(wish)
-            wish.park(self._interrupt)
+            wish.park(wish.interrupt)
         except BaseException:
             if wish.is_open:
                 # A signal handler raised between the request and the wait for it: without this
                 # the host would go on with a coroutine that nobody waits for.
-                self._interrupt()
-                wish.park(self._interrupt, again=True)
+                wish.interrupt()
+                wish.park(wish.interrupt, again=True)
             wish.forget()
             raise
         finally:
@@ -248,11 +272,17 @@ class Call:
     @property
     def has_host(self) -> bool:
         """Whether the task (or at least the loop) that started the work can still serve it."""
-        return self.host.is_open
+        return self.host.is_open and not self.ended
 
-    def _interrupt(self) -> None:
-        # Only the main thread gets here: it serves this work in a lane and was hit by a signal.
-        self.host.call_soon(self._cancel_wish)
+    def interrupt(self, wish: Wish) -> None:
+        """On the waiting thread, which an exception has struck: ask for the coroutine's end.
+
+        Nearly always the main thread: it serves this work in a lane and was hit by a signal.
+        """
+        try:
+            self.host.call_soon(partial(self._cancel_wish, wish))
+        except RuntimeError:
+            wish.host_closed()
 
     # -- the host's side -----------------------------------------------------------------------
 
@@ -264,7 +294,7 @@ class Call:
         """The loop is closed: nobody is left to serve the thread."""
         raise NotImplementedError
 
-    def _cancel_wish(self) -> None:
+    def _cancel_wish(self, wish: Wish) -> None:
         raise NotImplementedError
 
     def note_cancellation(self, error: BaseException | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from contextvars import copy_context
 from functools import partial
 from time import perf_counter
@@ -30,26 +31,27 @@ _CROWD = 3
 _long_calls: dict[object, int] = {}
 
 
-def start(
-    host: Host, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Work:
-    """Send a call to the chain's thread or the pool. It may have ended when this returns."""
-    work = Work(host, func, args, kwargs)
+def start(work: Work, func: Callable[..., Any]) -> None:
+    """Send a call of ``func`` to the chain's thread or the pool.
+
+    It may have ended when this returns. Whatever exception keeps the caller from awaiting the
+    outcome, from here on, must be told to the work (:meth:`Work.desert`).
+    """
     if CURRENT_LANE.get() is not None:
         dispatch(work, "chain")
-        return work
+        return
     pool = workers._pool or workers.shared_pool()
+    host = work.host
     kind = getattr(func, "__code__", func.__class__)
     if len(host.ready) > _CROWD or kind in _long_calls:
         _start_later(host, pool, work, kind)
-        return work
+        return
     begun = perf_counter()
     pool.submit(work)
     if work.ended and perf_counter() - begun > _SHORT:
         if len(_long_calls) >= _MOST_KEPT:
             _long_calls.clear()
         _long_calls[kind] = _NEXT_TIMES
-    return work
 
 
 def _start_later(host: Host, pool: workers.WorkerPool, work: Work, kind: object) -> None:
@@ -89,45 +91,58 @@ async def _cross(
     limiter = options.limiter
     held = holder_of(limiter) if limiter is not None else None
     take_token = limiter is not None and held is None
-    if limiter is not None and take_token and not limiter.acquire_nowait():
-        await limiter.acquire()
     work = Work(host, func, args, kwargs)
     del func, args, kwargs
-    work.abandon = options.abandon_on_cancel
-    if options.cancel_grace is not None:
+    if options.abandon_on_cancel or options.cancel_grace is not None:
+        work.abandon = options.abandon_on_cancel
         work.grace = options.cancel_grace
-    if options.on_abandoned is not None:
         work.on_abandoned = options.on_abandoned
-    if limiter is not None:
-        work.limiter = limiter
-        if take_token:
-            work.add_end_callback(limiter.release)
+        work.departure = [None]
     try:
+        if limiter is not None:
+            if take_token:
+                if not limiter.acquire_nowait():
+                    await limiter.acquire()
+                work.on_end = [limiter.release]  # no call here, where a signal handler could strike
+            work.limiter = limiter
         if options.context == "share":
             work.share(host.task_context())
             # Not before the task sleeps: until then the loop's thread is in its context.
             host.call_soon(partial(copy_context().run, _send_or_fail, work, held, options))
         else:
             _send(work, held, options)
+        if work.ended:
+            if host.must_give_way():
+                return await work.give_way_and_finish()
+            return work.finish()
+        return await work.outcome()
     except BaseException as error:
-        work.fail(error)  # gives the token back
+        if not work.ended:
+            work.desert(error)  # gives the token back
         raise
-    if work.ended:
-        if host.must_give_way():
-            return await work.give_way_and_finish()
-        return work.finish()
-    return await work.outcome()
 
 
 def _send(work: Work, held: Lane | None, options: CallOptions) -> None:
     if options.executor is not None:
-        options.executor.submit(work.run)
+        future = options.executor.submit(work.run)
+        if future is not None:
+            future.add_done_callback(partial(_fail_if_dropped, work))
     elif held is None or not held.offer(work)[0]:
         dispatch(work, options.affinity)
 
 
 def _send_or_fail(work: Work, held: Lane | None, options: CallOptions) -> None:
+    if not work.waits_for_thread:
+        return  # cancelled meanwhile
     try:
         _send(work, held, options)
     except BaseException as error:
         work.fail(error)
+
+
+def _fail_if_dropped(work: Work, done: Future[Any]) -> None:
+    """The user's executor has dealt with the call; see that it has also begun it."""
+    if done.cancelled():
+        work.fail(CancelledError("the executor was shut down before the call began"))
+    else:
+        work.fail(done.exception() or RuntimeError("the executor has not run the call"))

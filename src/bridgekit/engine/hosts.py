@@ -31,7 +31,7 @@ from weakref import WeakSet
 from bridgekit.engine import process
 from bridgekit.engine.context import own_context
 from bridgekit.engine.waiter import Sleeper, Waiter
-from bridgekit.engine.wakers import PipeWaker
+from bridgekit.engine.wakers import PipeWaker, entered_lanes
 
 __all__ = [
     "AsyncioHost",
@@ -197,19 +197,38 @@ class AsyncioHost:
     # -- the loop's thread ---------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self._pipe is not None:
-            try:
-                self._pipe.wait()
-            except BlockingIOError:
-                return  # has been looked at already
-        self._deliver()
+        try:
+            if self._pipe is not None:
+                try:
+                    self._pipe.wait()
+                except BlockingIOError:
+                    return  # has been looked at already
+            self._deliver()
+        except BaseException:
+            self._ring_again()
+            raise
+
+    def _ring_again(self) -> None:
+        """Struck by a signal handler, perhaps before the letters were looked at."""
+        self._rung = True
+        self._ring()
 
     def _deliver(self) -> None:
         self._rung = False  # before looking: a letter that comes later rings again
         letters = self._letters
+        letter: Letter | None = None
         try:
             for _ in range(len(letters)):
-                letters.popleft().arrived()
+                letter = letters.popleft()
+                letter.arrived()
+        except Exception:
+            raise
+        except BaseException:
+            # Struck by a signal handler, perhaps before the letter was read; reading it again does
+            # no harm.
+            if letter is not None:
+                letters.appendleft(letter)
+            raise
         finally:
             if letters and not self._rung:  # a task raised KeyboardInterrupt or SystemExit
                 self._rung = True
@@ -225,6 +244,9 @@ class AsyncioHost:
         self._detach()
         while self._letters:
             self._letters.popleft().host_closed()
+        for lane in entered_lanes():
+            if lane.is_deserted():
+                lane.host_closed()
 
     def _detach(self) -> None:
         with suppress(AttributeError):
@@ -293,8 +315,10 @@ class AsyncioHost:
         try:
             for callback in callbacks:
                 callback()
-        finally:
             self._deliver()
+        except BaseException:
+            self._ring_again()
+            raise
 
     def current_task(self) -> asyncio.Task[Any] | None:
         """The task that is running."""

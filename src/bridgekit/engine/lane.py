@@ -113,8 +113,19 @@ class Lane:
 
     def _ring(self) -> None:
         if self._parked:
-            self._parked = False
-            self._waker.ring()
+            try:
+                self._parked = False
+                self._waker.ring()
+            except BaseException:
+                self._waker.ring()  # struck by a signal handler, perhaps before
+                raise
+
+    def is_deserted(self) -> bool:
+        """Whether the loop that has to answer is closed."""
+        return False
+
+    def host_closed(self) -> None:
+        """That loop is closed. Called on any thread, perhaps more than once."""
 
     def enter(self) -> None:
         """Before anybody may look for this lane. Whoever calls this must see to :meth:`park`."""
@@ -150,7 +161,12 @@ class Lane:
                         else:
                             self._resting = self._parked = True
                             if not (self._answered or jobs):
-                                self._waker.wait()
+                                # The lane is known first, then the loop is looked at. One that is
+                                # being closed says so first and looks for lanes afterwards.
+                                if self.is_deserted():
+                                    self.host_closed()
+                                else:
+                                    self._waker.wait()
                             self._resting = self._parked = False
                         if self._generation != process.generation():
                             raise RuntimeError("a forked child cannot finish its parent's call")

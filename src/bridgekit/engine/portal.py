@@ -75,7 +75,7 @@ class LoopCall(Lane):
 
     def arrived(self) -> None:
         """On the loop, outside any task: begin, and run to the first suspension."""
-        if self._answered:
+        if self._answered or self._func is None:
             return
         if self.portal is not None and not self.portal._open:
             self.fail(PortalClosedError("the portal was closed before the call began"))
@@ -86,9 +86,15 @@ class LoopCall(Lane):
         else:
             task.add_done_callback(self._task_ended)
 
+    def is_deserted(self) -> bool:
+        """Whether the loop that has to answer is closed."""
+        return self._loop.is_closed()
+
     def host_closed(self) -> None:
-        """The loop has been closed first."""
-        self.fail(PortalClosedError("the event loop was closed before the call began"))
+        """The loop is closed. Called on any thread, perhaps more than once."""
+        when = "before the call began" if self._func is not None else "during the call"
+        self._task = None
+        self.fail(PortalClosedError(f"the event loop was closed {when}"))
 
     async def _run(self) -> None:
         func, args, kwargs = self._func, self._args, self._kwargs
@@ -133,7 +139,10 @@ class LoopCall(Lane):
 
     def interrupt(self) -> None:
         """On the calling thread: a signal handler raised; ask for the coroutine's end."""
-        self._loop.call_soon_threadsafe(self._cancel)
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:
+            self.host_closed()
 
     def wait(self) -> Any:
         """On the calling thread: park until there is an answer."""

@@ -14,15 +14,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import ref
 
 from bridgekit.engine import process
+from bridgekit.engine.waits.copying import copy_of
 
 if TYPE_CHECKING:
     from bridgekit.engine.lane import Lane
 
-__all__ = ["LockWaker", "PipeWaker", "Waker", "new_waker", "thread_waker"]
+__all__ = ["LockWaker", "PipeWaker", "Waker", "entered_lanes", "new_waker", "thread_waker"]
+
+_known: dict[int, ref[Waker]] = {}
 
 
 class PipeWaker:
@@ -30,13 +33,14 @@ class PipeWaker:
 
     __slots__ = ("__weakref__", "_read_end", "_write_end", "lane")
 
-    _known: ClassVar[dict[int, ref[PipeWaker]]] = {}
-    _close_end = staticmethod(os.close)  # there to the end of the interpreter
+    # Both are there to the end of the interpreter.
+    _close_end = staticmethod(os.close)
+    _forget = _known.pop
 
     def __init__(self) -> None:
         self.lane: Lane | None = None  # the one that the thread has entered last
         self._read_end, self._write_end = os.pipe()
-        self._known[id(self)] = ref(self)
+        _known[id(self)] = ref(self)
 
     def wait(self) -> None:
         """Sleep until somebody rings; at once if somebody has rung since the last time."""
@@ -48,7 +52,7 @@ class PipeWaker:
 
     def close(self) -> None:
         """Free the descriptors; nobody may be waiting."""
-        self._known.pop(id(self), None)
+        self._forget(id(self), None)
         ends = self._read_end, self._write_end
         self._read_end = self._write_end = -1
         for end in ends:
@@ -61,9 +65,15 @@ class PipeWaker:
 class LockWaker:
     """The same without descriptors, for a process that has none left."""
 
+    _forget = _known.pop
+
     def __init__(self) -> None:
         self.lane: Lane | None = None
         self._semaphore = threading.Semaphore(0)
+        _known[id(self)] = ref(self)
+
+    def __del__(self) -> None:
+        self._forget(id(self), None)
 
     def wait(self) -> None:
         """Sleep until somebody rings."""
@@ -74,7 +84,17 @@ class LockWaker:
         self._semaphore.release()
 
 
-Waker = PipeWaker | LockWaker
+Waker: TypeAlias = PipeWaker | LockWaker
+
+
+def entered_lanes() -> list[Lane]:
+    """The lane that each thread has entered last, and not left yet. Any thread may call this."""
+    lanes = []
+    for reference in copy_of(_known.values()):
+        waker = reference()
+        if waker is not None and waker.lane is not None:
+            lanes.append(waker.lane)
+    return lanes
 
 
 def new_waker() -> Waker:
@@ -107,9 +127,9 @@ def thread_waker() -> Waker:
 def _forget_pipes() -> None:
     # The child must not ring in its parent, whose pipes it has inherited.
     _own.waker = None
-    for reference in list(PipeWaker._known.values()):
+    for reference in list(_known.values()):
         pipe = reference()
-        if pipe is not None:
+        if isinstance(pipe, PipeWaker):
             pipe.close()
 
 

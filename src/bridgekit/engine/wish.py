@@ -90,6 +90,23 @@ class Wish(Lane):
         self._error = error
         self.answer()
 
+    def interrupt(self) -> None:
+        """On the asking thread, which an exception has struck: ask for the coroutine's end."""
+        work = self.work
+        assert work is not None
+        work.interrupt(self)
+
+    def is_deserted(self) -> bool:
+        """Whether the loop that has to answer is closed."""
+        return self.work is not None and not self.work.host.is_open
+
+    def host_closed(self) -> None:
+        """The loop is closed. Called on any thread, perhaps more than once."""
+        if self.work is not None:
+            self.work._serving = None  # nothing but this thread need keep that task
+        if not self._answered:
+            self.refuse(RuntimeError("the event loop that started this thread has been closed"))
+
     def collect(self, work: Call) -> Any:
         """On the asking thread, after the answer: the result, or the exception raised again."""
         entered, left = self._entered, self._left

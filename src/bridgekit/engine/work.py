@@ -24,6 +24,7 @@ Cancellation of the host:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from asyncio import CancelledError
 from contextvars import Context
@@ -46,14 +47,15 @@ class Work(Call):
 
     # -- on the loop ---------------------------------------------------------------------------
 
-    def _cancel_wish(self) -> None:
+    def _cancel_wish(self, wish: Wish) -> None:
         for orphan in list(self._orphans or ()):
             orphan.cancel()
         if self._serving is not None:
             self._interrupted = True
             self._serving.cancel()
-        elif self.wish is not None:
-            wish, self.wish = self.wish, None
+        elif not self._orphans and not wish.answered:
+            # It is still to be served; or has not even been sent, or not wholly.
+            self.wish = None
             wish.refuse(CancelledError("the waiting thread was interrupted"))
 
     def may_leave_on_cancel(self) -> bool:
@@ -62,7 +64,7 @@ class Work(Call):
             self._detached = True
             self._func = self._kwargs = None
             self._args = ()
-            if self._on_end is not None:
+            if self.on_end is not None:
                 self._call_end_callbacks()
             return True
         self.note_cancellation()
@@ -78,10 +80,10 @@ class Work(Call):
         self.cancelled = True
 
     def _detach_unless_ended(self) -> bool:
-        # The thread says first that it has ended and then looks whether it has been abandoned.
+        # The thread says first that it has ended and then looks whether it has been left behind.
         if not self.ended:
             self._left_behind = self._detached = True
-            if not self.ended:
+            if not self.ended or not self._settle():
                 return True
             self._left_behind = self._detached = False
         return False
@@ -112,33 +114,42 @@ class Work(Call):
             waiter = self._waiter
             if waiter is not None and (self.ended or self.wish is not None):
                 waiter.fire()
-        elif self.ended:
-            self._error = None
-        elif self.wish is not None:
-            wish, self.wish = self.wish, None
+        elif self.wish is None:
+            if self.ended:
+                self._error = None
+        else:
+            wish = self.wish
             if self.cancel_pending:
                 self.cancel_pending = False
-                wish.refuse(self.host.cancellation(self))
+                self._refuse_wish()
             else:
+                self.wish = None
                 self._serve_alone(wish)
 
     def _serve_alone(self, wish: Wish) -> None:
         if self._orphans is None:
             self._orphans = set()
+        orphans = self._orphans
         try:
             task = self.host.spawn(wish.serve())
         except RuntimeError as error:
             wish.refuse(error)
             return
         self._orphans.add(task)
-        task.add_done_callback(self._orphans.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            orphans.discard(task)
+            if not wish.answered:  # cancelled before the first step
+                wish.refuse(CancelledError("the task was cancelled before it began"))
+
+        task.add_done_callback(ended)
 
     def host_closed(self) -> None:
         """The loop is closed: nobody is left to serve the thread."""
         self._detached = True
         wish, self.wish = self.wish, None
         if wish is not None:
-            wish.refuse(RuntimeError("the event loop that started this thread has been closed"))
+            wish.host_closed()
 
     def finish(self) -> Any:
         """In the host, when the work has ended: the result, or the exception raised again."""
@@ -191,11 +202,19 @@ class Work(Call):
                     await self._give_way()
                     continue
                 self._waiter = None
-                wish, self.wish = self.wish, None
+                wish = self.wish
                 if wish is not None:
-                    self._serving = host.current_task()
                     try:
+                        self.wish = None
+                        self._serving = host.current_task()
                         await wish.serve()
+                    except BaseException:  # thrown away, or struck from outside
+                        if not wish.answered:
+                            self.wish = None
+                            wish.refuse(CancelledError("the awaiting task was interrupted"))
+                        else:
+                            wish.answer()  # once more: perhaps the thread was not told
+                        raise
                     finally:
                         if self._interrupted and self._serving is not None:
                             self._interrupted = False
@@ -204,10 +223,27 @@ class Work(Call):
                         del wish
             return self.finish()
         finally:
+            self._depart()
+
+    def _depart(self) -> None:
+        if not self.ended:
+            self._left_behind = True
+        self._detached = True
+        self._error = self._waiter = None
+        if self.wish is not None:
+            self.arrived()  # its thread saw the host awake and relies on it to look
+
+    def desert(self, error: BaseException) -> None:
+        """In the host, struck by an exception from outside: nobody will ask for the outcome.
+
+        A call that has not begun does not begin; one that has is told that it has been cancelled.
+        Harmless when the call has ended, or when :meth:`outcome` has dealt with the exception.
+        """
+        self.fail(error)
+        if not self._detached:
             if not self.ended:
-                self._left_behind = True
-            self._detached = True
-            self._error = self._waiter = None
+                self.cancelled = self.cancel_pending = True
+            self._depart()
 
     async def _give_way(self) -> None:
         # The thread is asking for one coroutine after the other; a cancellation that comes
@@ -226,6 +262,8 @@ class Work(Call):
             raise self.host.cancellation(self)
 
     def _refuse_wish(self) -> None:
-        wish, self.wish = self.wish, None
+        wish = self.wish
         if wish is not None:
-            wish.refuse(self.host.cancellation(self))
+            error = self.host.cancellation(self)
+            self.wish = None  # before it is answered: the thread may ask again at once
+            wish.refuse(error)

@@ -51,9 +51,14 @@ class OwnedThread:
     def _put(self, item: Work | None) -> None:
         self._queue.append(item)
         if self._parked:
-            self._parked = False
-            assert self._waker is not None
-            self._waker.ring()
+            waker = self._waker
+            assert waker is not None
+            try:
+                self._parked = False
+                waker.ring()
+            except BaseException:
+                waker.ring()  # struck by a signal handler, perhaps before
+                raise
         else:
             watch(self)
 
@@ -110,6 +115,15 @@ class _PoolWorker:
         self.thread = threading.Thread(
             target=self._serve, name=f"bridgekit-worker-{number}", daemon=True
         )
+
+    def take(self, work: Work) -> None:
+        """Give this worker something to do. Only for who took it off the idle list."""
+        try:
+            self.next = work
+            self.waker.ring()  # type: ignore[union-attr]
+        except BaseException:
+            self.waker.ring()  # type: ignore[union-attr]  # struck, perhaps before it was rung
+            raise
 
     def dismiss(self) -> None:
         """Have this worker end. Only for who took it off the idle list."""
@@ -217,8 +231,12 @@ class WorkerPool:
         except IndexError:
             self._submit_without_idle(work)
         else:
-            worker.next = work
-            worker.waker.ring()  # type: ignore[union-attr]
+            try:  # as in `take`, without a call
+                worker.next = work
+                worker.waker.ring()  # type: ignore[union-attr]
+            except BaseException:
+                worker.waker.ring()  # type: ignore[union-attr]
+                raise
             if worker.lost:
                 self.submit(work)
 
@@ -272,8 +290,7 @@ class WorkerPool:
                     watch(self)
                     return
             else:
-                worker.next = work
-                worker.waker.ring()  # type: ignore[union-attr]
+                worker.take(work)
                 if worker.lost:
                     queue.appendleft(work)
 

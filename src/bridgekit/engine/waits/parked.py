@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from bridgekit.engine.call import Call
 from bridgekit.engine.lane import Lane
-from bridgekit.engine.waits.copying import copy_of
-from bridgekit.engine.wakers import PipeWaker
+from bridgekit.engine.wakers import entered_lanes
 
 __all__ = ["is_parked", "parked_lanes", "works_on_thread"]
 
@@ -18,10 +17,8 @@ __all__ = ["is_parked", "parked_lanes", "works_on_thread"]
 def parked_lanes() -> dict[int, Lane]:
     """The innermost lane of every thread that is parked, by the identity of the thread."""
     found: dict[int, Lane] = {}
-    for reference in copy_of(PipeWaker._known.values()):
-        waker = reference()
-        lane = None if waker is None else waker.lane
-        if lane is not None and is_parked(lane):
+    for lane in entered_lanes():
+        if is_parked(lane):
             found[lane.thread_id] = lane
     return found
 

@@ -295,7 +295,7 @@ class Picture:
             work
             for work in found.values()
             if work.limiter is limiter
-            and any(getattr(end, "__self__", None) is limiter for end in work._on_end or ())
+            and any(getattr(end, "__self__", None) is limiter for end in work.on_end or ())
         ]
 
 
