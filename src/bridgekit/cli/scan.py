@@ -26,12 +26,7 @@ TreeOption = Annotated[
 ]
 
 
-def command(path: PathArgument, tree: if TYPE_CHECKING:
-    from rich.tree import Tree
-
-    from bridgekit_codemods.program.program import Program
-
-TreeOption = None, as_json: JsonOption = False) -> None:
+def command(path: PathArgument, tree: TreeOption = None, as_json: JsonOption = False) -> None:
     """Show what blocks, which functions that colours, and what stands in the way."""
     if as_json and tree:
         fail("--json prints JSON and nothing else: leave out --tree")
