@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -96,8 +96,12 @@ class Build:
             in_test_file and fn.name.startswith("test") and fn.parent is None and not fn.is_fixture
         )
 
-    def _name_decorators(self, fn: Function) -> None:
-        """Name decorators that are members of objects (`app.route`) through types."""
+    def _name_decorators(self, fn: Function) -> bool:
+        """Name decorators that are members of objects (`app.route`) through types.
+
+        Says whether any goes by another name than before.
+        """
+        before = [d.dotted for d in fn.decorators]
         decorators = []
         for decorator in fn.decorators:
             node = decorator.node
@@ -106,6 +110,7 @@ class Build:
             project = self.facts.functions.get(dotted or "")
             decorators.append(Decorator(node, dotted, project))
         fn.decorators = tuple(decorators)
+        return before != [d.dotted for d in decorators]
 
     # -- inference -------------------------------------------------------------------------
 
@@ -121,18 +126,14 @@ class Build:
         for number in range(_ROUNDS):
             flows = Flows(engine).collect()
             added = add_foreign_stores(engine, others)
+            changed: list[Hashable] = [*_differences(engine.flows, flows), *added]
             if number == 0:
-                # evaluation looks at decorators as well
-                for fn in self.facts.functions.values():
-                    self._name_decorators(fn)
-                engine.flows = flows
-                engine.next_round(None)
-                continue
-            changed = _differences(engine.flows, flows)
-            if not added and not changed:
+                functions = self.facts.functions.values()
+                changed += [fn for fn in functions if fn.decorators and self._name_decorators(fn)]
+            elif not changed:
                 break  # this round's answers are the last ones
             engine.flows = flows
-            engine.next_round([*changed, *added])
+            engine.next_round(changed)
         engine.finish()
 
     def _type_relationships(self) -> None:

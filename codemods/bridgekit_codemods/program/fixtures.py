@@ -41,7 +41,7 @@ class Fixtures:
 
     def for_parameter(self, fn: Function, param: Param) -> Function | None:
         """The fixture that fills the parameter; None when it is not one of the program's."""
-        if not self.applies(fn) or param.default is not None or _is_parametrized(fn, param):
+        if not self.applies(fn) or param.default is not None or self._is_parametrized(fn, param):
             return None
         candidates = [
             f for f in self._by_name.get(param.name, ()) if f is not fn and self._visible(f, fn)
@@ -81,6 +81,23 @@ class Fixtures:
         # plugins and star-imported fixture modules
         return True
 
+    def _is_parametrized(self, fn: Function, param: Param) -> bool:
+        """Whether `@pytest.mark.parametrize` gives the parameter its values."""
+        for decorator in self.engine.decorators_of(fn):
+            node = decorator.node
+            if (
+                isinstance(node, ast.Call)
+                and (decorator.dotted or "").endswith("mark.parametrize")
+                and node.args
+            ):
+                names = node.args[0]
+                parts = names.elts if isinstance(names, (ast.Tuple, ast.List)) else [names]
+                for part in parts:
+                    text = part.value if isinstance(part, ast.Constant) else ""
+                    if param.name in str(text).replace(",", " ").split():
+                        return True
+        return False
+
     def _nearness(self, fixture: Function, fn: Function) -> tuple[int, int, int]:
         same_file = fixture.path == fn.path
         same_class = fixture.cls is not None and fixture.cls is fn.cls
@@ -100,21 +117,3 @@ def fixture_name(fn: Function) -> str:
                 if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
                     return str(keyword.value.value)
     return fn.name
-
-
-def _is_parametrized(fn: Function, param: Param) -> bool:
-    """Whether `@pytest.mark.parametrize` gives the parameter its values."""
-    for decorator in fn.decorators:
-        node = decorator.node
-        if (
-            isinstance(node, ast.Call)
-            and (decorator.dotted or "").endswith("mark.parametrize")
-            and node.args
-        ):
-            names = node.args[0]
-            parts = names.elts if isinstance(names, (ast.Tuple, ast.List)) else [names]
-            for part in parts:
-                text = part.value if isinstance(part, ast.Constant) else ""
-                if param.name in str(text).replace(",", " ").split():
-                    return True
-    return False

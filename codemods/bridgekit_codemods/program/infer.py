@@ -27,7 +27,7 @@ from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
 from bridgekit_codemods.program.results import Results
 from bridgekit_codemods.program.scopes import Binding, Place, Scope, reaching
-from bridgekit_codemods.program.symbols import Class, Function, Param
+from bridgekit_codemods.program.symbols import Class, Decorator, Function, Param
 from bridgekit_codemods.program.types import (
     NONE,
     NOTHING,
@@ -66,6 +66,8 @@ class Inference:
         """Bindings whose value is known from elsewhere."""
         self.foreign: frozenset[str] = frozenset()
         """The names of attributes and items that code assigns to objects other than `self`."""
+        self.named = False
+        """Whether decorators that are members of objects (`app.route`) have their names."""
         self.settled: dict[Hashable, Types] = {}
         """Answers that no later round can change."""
         self.memo: dict[Hashable, Types] = {}
@@ -89,37 +91,23 @@ class Inference:
         """Drop every answer, because something was changed that is not noted when it is read."""
         self.settled, self.memo, self._kept, self._dependencies = {}, {}, {}, {}
 
-    def next_round(self, changed: Iterable[Hashable] | None) -> None:
+    def next_round(self, changed: Iterable[Hashable]) -> None:
         """Keep this round's answers for recursion and start the next.
 
-        `changed` are the keys of `flows` and `stored` that differ from now on; with None anything
-        may have changed, and nothing is kept.
+        `changed` are the keys of `flows` and `stored`, and the functions whose decorators are named
+        differently, from now on.
         """
-        if changed is None:
-            self.previous = self.settled | self.memo
-            self.forget()
-            return
+        self.named = True
         self.previous = self.memo
-        outdated = self._dependents(changed)
+        outdated = {_BEFORE, *changed}
+        # in the order of completion: what a value has read stands before it
+        for key, reads in self._dependencies.items():
+            if not outdated.isdisjoint(reads):
+                outdated.add(key)
         self.memo = {k: v for k, v in self.memo.items() if k not in outdated}
         for key in outdated:
             self._kept.pop(key, None)
             self._dependencies.pop(key, None)
-
-    def _dependents(self, changed: Iterable[Hashable]) -> set[Hashable]:
-        """Everything that has read one of these, directly or not, and what recursion cut off."""
-        readers: dict[Hashable, list[Hashable]] = {}
-        for key, reads in self._dependencies.items():
-            for read in reads:
-                readers.setdefault(read, []).append(key)
-        found: set[Hashable] = set()
-        pending: list[Hashable] = [_BEFORE, *changed]
-        while pending:
-            for key in readers.get(pending.pop(), ()):
-                if key not in found:
-                    found.add(key)
-                    pending.append(key)
-        return found
 
     def finish(self) -> None:
         """After the last round: what it read need not be known any more."""
@@ -205,6 +193,12 @@ class Inference:
         else:
             self.settled[node] = found
         return found
+
+    def decorators_of(self, fn: Function) -> tuple[Decorator, ...]:
+        """The decorators of a function; the first round does not know all their names."""
+        if fn.decorators and not self.named:
+            self._reads.append(fn)
+        return fn.decorators
 
     def stored_in(self, owner: str, name: str) -> list[Binding]:
         """The assignments to an attribute or item from elsewhere, as far as they are known."""
@@ -356,7 +350,8 @@ class Inference:
     def defined(self, fn: Function) -> Types:
         """The value that a `def` statement binds: the function itself, whatever decorates it."""
         if any(
-            d.dotted in ("typing.overload", "typing_extensions.overload") for d in fn.decorators
+            d.dotted in ("typing.overload", "typing_extensions.overload")
+            for d in self.decorators_of(fn)
         ):
             return NOTHING
         return frozenset({function(fn.qualname, "exact")})

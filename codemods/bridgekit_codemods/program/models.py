@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeAlias
 
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.scopes import Binding
@@ -16,17 +17,19 @@ _RELATIONSHIPS = (
 )
 _COLLECTIONS = frozenset({"list", "set", "iterable", "dict", "sqlalchemy.orm.WriteOnlyCollection",
                           "sqlalchemy.orm.AppenderQuery"})  # fmt: skip
+_Tables: TypeAlias = dict[Class, set[str]]
 
 
 def find_relationships(engine: Inference) -> dict[tuple[str, str], Relationship]:
     """All `relationship(...)` attributes, by class and attribute name, with back references."""
     found: dict[tuple[str, str], Relationship] = {}
+    tables: _Tables = {}
     for cls in sorted(engine.facts.classes.values(), key=lambda c: c.qualname):
         scope = engine.facts.class_scopes[cls]
         for name, bindings in sorted(scope.names.items()):
             for binding in bindings:
                 if isinstance(binding.node, ast.Call) and _is_relationship(engine, binding.node):
-                    found[cls.qualname, name] = _relationship(engine, cls, name, binding)
+                    found[cls.qualname, name] = _relationship(engine, cls, name, binding, tables)
     for entry in list(found.values()):
         _add_backref(engine, entry, found)
     return found
@@ -47,7 +50,9 @@ def _literal(node: ast.expr | None) -> object:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def _relationship(engine: Inference, cls: Class, name: str, binding: Binding) -> Relationship:
+def _relationship(
+    engine: Inference, cls: Class, name: str, binding: Binding, known: _Tables
+) -> Relationship:
     call = binding.node
     assert isinstance(call, ast.Call)
     target, uselist = _annotated(engine, binding)
@@ -61,7 +66,7 @@ def _relationship(engine: Inference, cls: Class, name: str, binding: Binding) ->
     if uselist is None and lazy in ("dynamic", "write_only"):
         uselist = True
     if uselist is None and target is not None:
-        uselist = _guess_uselist(engine, cls, target)
+        uselist = _guess_uselist(engine, cls, target, known)
     return Relationship(
         cls, name, target, uselist, lazy if isinstance(lazy, str) else None, call, cls.path
     )
@@ -91,11 +96,11 @@ def _class_of(engine: Inference, node: ast.expr) -> str | None:
     return None
 
 
-def _guess_uselist(engine: Inference, cls: Class, target: str) -> bool | None:
+def _guess_uselist(engine: Inference, cls: Class, target: str, known: _Tables) -> bool | None:
     """The side that holds the foreign key is the many-to-one side."""
     other = engine.facts.classes.get(target)
-    here = _foreign_tables(cls)
-    there = _foreign_tables(other) if other is not None else set()
+    here = _foreign_tables(cls, known)
+    there = _foreign_tables(other, known) if other is not None else set()
     own, others = _table(cls), _table(other) if other is not None else None
     if others is not None and others in here and not (own is not None and own in there):
         return False
@@ -113,14 +118,16 @@ def _table(cls: Class) -> str | None:
     return cls.name.lower()
 
 
-def _foreign_tables(cls: Class) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(cls.node):
-        if isinstance(node, ast.Call) and node.args:
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name == "ForeignKey" and isinstance(node.args[0], ast.Constant):
-                found.add(str(node.args[0].value).rpartition(".")[0])
-    return found
+def _foreign_tables(cls: Class, known: _Tables) -> set[str]:
+    """The tables that the class's columns refer to."""
+    if cls not in known:
+        found = known[cls] = set()
+        for node in ast.walk(cls.node):
+            if isinstance(node, ast.Call) and node.args:
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name == "ForeignKey" and isinstance(node.args[0], ast.Constant):
+                    found.add(str(node.args[0].value).rpartition(".")[0])
+    return known[cls]
 
 
 def _add_backref(

@@ -101,7 +101,7 @@ class Results:
 
     def _result(self, fn: Function) -> Types:
         value = self._plain_result(fn)
-        dotted = {d.dotted for d in fn.decorators}
+        dotted = {d.dotted for d in self.engine.decorators_of(fn)}
         if dotted & catalog.CONTEXT_MANAGER_DECORATORS:
             name = MANAGERS[1] if dotted & catalog.ASYNC_MANAGER_DECORATORS else MANAGERS[0]
             elements: Types = frozenset().union(*(self.elements(r) for r in value))
