@@ -802,3 +802,42 @@ def test_an_unlimited_limiter() -> None:
         return await to_thread.run_sync(int, limiter=CapacityLimiter(math.inf))  # type: ignore[arg-type]
 
     assert trio.run(main) == 0
+
+
+def test_ctrl_c_in_a_thread_that_waits_for_a_trio_task_cancels_its_coroutine() -> None:
+    """The main thread serves a trio run of another thread, and waits for a coroutine there."""
+    code = """
+import asyncio, os, signal, threading, trio
+from bridgekit import async_to_sync, to_thread
+
+async def forever():
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await trio.sleep_forever()
+    except trio.Cancelled:
+        print("cancelled", flush=True)
+        raise
+
+def on_main_thread():
+    try:
+        async_to_sync(forever)()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    return async_to_sync(seven)()
+
+async def seven():
+    await trio.lowlevel.checkpoint()
+    return 7
+
+async def in_trio():
+    return await to_thread.run_sync(on_main_thread, affinity="main")
+
+async def main():
+    return await asyncio.get_running_loop().run_in_executor(None, trio.run, in_trio)
+
+print(async_to_sync(main)(), flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.split() == ["cancelled", "interrupted", "7"], done.stderr

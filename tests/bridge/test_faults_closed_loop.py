@@ -42,7 +42,7 @@ LOOPS = pytest.mark.parametrize("new_loop", [stock, uvloops])
 def close_under(
     new_loop: Callable[[], asyncio.AbstractEventLoop], main: Callable[..., Any]
 ) -> list[BaseException]:
-    """Run ``main(asking, ended, errors)`` until a thread waits, close the loop; the errors it got."""
+    """Run ``main(asking, ended, errors)`` until a thread waits; close the loop; its errors."""
     asking, ended = threading.Event(), threading.Event()
     errors: list[BaseException] = []
     loop = new_loop()

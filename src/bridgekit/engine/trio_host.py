@@ -130,6 +130,31 @@ class TrioTurn:
         self._event.set()
 
 
+class _Serving:
+    """A part of a task that can be cancelled alone: in all that a call needs, a task."""
+
+    def __init__(self) -> None:
+        self._scope = trio.CancelScope()
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool | None:
+        return self._scope.__exit__(exc_type, exc, tb)
+
+    def cancel(self) -> None:
+        """On trio's thread."""
+        self._scope.cancel()
+
+    def uncancel(self) -> None:
+        """Nothing: the scope ends with what it was for."""
+
+
 class _SystemTask:
     """A coroutine that runs as a task of its own, because the task it was meant for has gone."""
 
@@ -258,8 +283,9 @@ class TrioHost:
         """Have ``callback()`` called once, after the tasks that are ready now."""
         self._token.run_sync_soon(callback, idempotent=True)
 
-    def current_task(self) -> None:
-        """None: a trio task cannot be cancelled by itself, only the scope that it runs in."""
+    def current_task(self) -> _Serving:
+        """For the current task to enter: a trio task cannot be cancelled, only a scope of it."""
+        return _Serving()
 
 
 _RunVar: Any = trio.lowlevel.RunVar  # made by attrs, which not every type checker follows

@@ -206,8 +206,12 @@ class Work(Call):
                 if wish is not None:
                     try:
                         self.wish = None
-                        self._serving = host.current_task()
-                        await wish.serve()
+                        serving = self._serving = host.current_task()
+                        if host.checkpoints:
+                            with serving:
+                                await wish.serve()
+                        else:
+                            await wish.serve()
                     except BaseException:  # thrown away, or struck from outside
                         if not wish.answered:
                             self.wish = None

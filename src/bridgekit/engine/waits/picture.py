@@ -253,6 +253,8 @@ class Picture:
         elif isinstance(lane, Wish) and lane.work is not None and lane.work.wish is not lane:
             serving = lane.work._serving
             tasks = [serving] if serving is not None else copy_of(lane.work._orphans or ())
+            if not all(isinstance(task, asyncio.Task) for task in tasks):
+                return node()  # trio's
         return node(needs=(self._any_of(tasks),) if tasks else ())
 
     # -- pools and limiters --------------------------------------------------------------------
