@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridgekit.adapters.portal_provider import BlockingPortalProvider
     from bridgekit.adapters.proxies import ProxyRules, async_proxy, sync_proxy, unwrap
     from bridgekit.engine.limiter import CapacityLimiter
+    from bridgekit.engine.process import set_exit_timeout
     from bridgekit.errors import DeadlockError, LoopThreadError, PortalClosedError
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "default_portal",
     "diagnostics",
     "from_thread",
+    "set_exit_timeout",
     "start_blocking_portal",
     "suspending",
     "sync_context_manager",
@@ -60,6 +62,7 @@ _HOMES = {
     "async_proxy": "adapters.proxies",
     "async_to_sync": "adapters.calls",
     "default_portal": "adapters.portal",
+    "set_exit_timeout": "engine.process",
     "start_blocking_portal": "adapters.portal",
     "sync_context_manager": "adapters.context_managers",
     "sync_iterator": "adapters.iterators",

@@ -9,18 +9,23 @@ import subprocess
 import sys
 import textwrap
 import time
+from typing import Any
 
 import pytest
 
+from bridgekit import set_exit_timeout
+from bridgekit.engine import process as process_module
+
 
 def start(code: str, **kwargs: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process: subprocess.Popen[str] = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         **kwargs,  # type: ignore[call-overload]
     )
+    return process
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 20) -> tuple[str, str]:
@@ -118,9 +123,8 @@ def test_exit_is_bounded_when_a_task_will_not_end() -> None:
     process = start(
         """
         import asyncio
-        import bridgekit.engine.portal as portal
-        portal.EXIT_SECONDS = 0.3
-        from bridgekit import async_to_sync
+        from bridgekit import async_to_sync, set_exit_timeout
+        set_exit_timeout(0.3)
         tasks = []
         async def stubborn():
             while True:
@@ -137,7 +141,48 @@ def test_exit_is_bounded_when_a_task_will_not_end() -> None:
     out, err = finish(process)
     assert process.returncode == 0
     assert out == "refused\n"
-    assert "did not end within" in err
+    assert err.count("did not end within 0.3 seconds") == 1
+
+
+STUBBORN = """
+    import asyncio
+    from bridgekit import async_to_sync
+    tasks = []
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+    async def begin():
+        tasks.append(asyncio.create_task(stubborn()))
+        await asyncio.sleep(0)
+    async_to_sync(begin)()
+"""
+
+
+def test_exit_takes_two_seconds_at_most() -> None:
+    process = start(STUBBORN + "    print('exit', flush=True)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "exit\n"
+    begin = time.monotonic()
+    _, err = finish(process)
+    assert "did not end within 2.0 seconds" in err
+    assert time.monotonic() - begin < 3.5  # and not twice as long
+
+
+def test_the_environment_says_how_long_exit_may_take() -> None:
+    prelude = "    import os\n    os.environ['BRIDGEKIT_EXIT_SECONDS'] = '0.1'"
+    _, err = finish(start(prelude + STUBBORN))
+    assert "did not end within 0.1 seconds" in err
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "soon"])
+def test_the_exit_timeout_must_be_a_number_of_seconds(value: Any) -> None:
+    before = process_module.exit_timeout()
+    with pytest.raises(ValueError, match="number of seconds"):
+        set_exit_timeout(value)
+    assert process_module.exit_timeout() == before
 
 
 def test_exit_with_a_worker_that_is_still_busy() -> None:

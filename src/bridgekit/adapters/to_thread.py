@@ -11,10 +11,11 @@ from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.hosts import current_host
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
+from bridgekit.engine.statistics import ThreadStatistics, pool_statistics
 from bridgekit.engine.work import Work
 from bridgekit.engine.workers import shared_pool
 
-__all__ = ["get_max_workers", "run_sync", "set_max_workers"]
+__all__ = ["ThreadStatistics", "get_max_workers", "run_sync", "set_max_workers", "statistics"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -271,3 +272,12 @@ def set_max_workers(value: int) -> None:
     :raises ValueError: less than one.
     """
     shared_pool().max_workers = value
+
+
+def statistics() -> ThreadStatistics:
+    """How busy this process's worker pool is now: for a metric, a health check or a log.
+
+    Calls with an ``executor`` or with affinity ``"context"`` or ``"main"`` are not run by the pool;
+    of them only ``abandoned`` tells.
+    """
+    return pool_statistics(shared_pool())

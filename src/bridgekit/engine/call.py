@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bridgekit.engine.hosts import Host
 
-__all__ = ["Call", "current_work"]
+__all__ = ["Call", "current_work", "left_behind"]
 
 _logger = logging.getLogger("bridgekit")
 
@@ -43,6 +43,12 @@ def _forget_work() -> None:
 
 
 process.after_fork(_forget_work)
+
+
+left_behind: set[Call] = set()
+"""The calls that go on in a thread although their task has left."""
+
+process.after_fork(left_behind.clear)
 
 
 class Call:
@@ -83,6 +89,7 @@ class Call:
     thread_merge: ContextMerge | None = None  # and into the thread's
     redirect: Callable[[Any], None] | None = None
     asking = False  # the thread waits for a coroutine
+    queued_since = 0.0  # when it was found that all threads of the pool are busy
     queued_in: Lane | None = None  # a lane that had other jobs when it was offered this one
     departure: list[None] | None = None  # with one item, if the host may leave the thread behind
     _detached = False
@@ -196,6 +203,7 @@ class Call:
         if self._waiter is not None:
             self.host.post(self)
         if self._detached and self._settle():
+            left_behind.discard(self)
             if self.on_abandoned is not None and self._left_behind:
                 self._report_abandoned(self.on_abandoned)
             self._error = None  # nobody will collect it, and it would refer back to this object

@@ -2,7 +2,7 @@
 
 One per process, in a daemon thread, started on first use and used for ever: HTTP clients and
 database engines made on it keep their connections from one call to the next. A forked child makes
-its own. At interpreter exit it is closed in order, within ``EXIT_SECONDS``.
+its own. At interpreter exit it is closed in order, within :func:`process.exit_timeout`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from bridgekit.engine.wakers import give_way
 from bridgekit.engine.work import current_work
 from bridgekit.errors import PortalClosedError
 
-__all__ = ["EXIT_SECONDS", "PortalLoop", "call_on_loop", "portal_loop"]
+__all__ = ["PortalLoop", "call_on_loop", "portal_loop"]
 
-EXIT_SECONDS = 5.0
 _NO_CONTEXT = Context()
 _logger = logging.getLogger("bridgekit")
 
@@ -336,8 +335,10 @@ class PortalLoop:
         else:
             self.close()
 
-    def close(self, timeout: float = EXIT_SECONDS) -> bool:
+    def close(self, timeout: float | None = None) -> bool:
         """Cancel what is pending, close asynchronous generators and resources, end the thread.
+
+        :param timeout: seconds to wait for the thread's end; None: as at the interpreter's exit.
 
         Returns whether the thread has ended in time. Calling it again is harmless.
         """
@@ -346,7 +347,7 @@ class PortalLoop:
             if begin:
                 self.loop.call_soon_threadsafe(self._begin_shutdown)
         if threading.get_ident() != self._thread.ident:
-            self._thread.join(timeout)
+            self._thread.join(process.exit_timeout() if timeout is None else timeout)
         return not self._thread.is_alive()
 
     def _begin_shutdown(self) -> None:
@@ -400,6 +401,7 @@ class _Caller(threading.local):
 
 _caller = _Caller()
 _portal: PortalLoop | None = None
+_given_up: PortalLoop | None = None  # it has had its time at exit
 _portal_lock = threading.Lock()
 
 
@@ -423,9 +425,13 @@ def _forget_portal() -> None:
 
 def _close_at_exit() -> None:
     """Called before the interpreter waits for threads, and once more after it."""
+    global _given_up
     portal = _portal
-    if portal is not None and portal.close_when_alone() and not portal.close(EXIT_SECONDS):
-        _logger.warning("the portal loop did not end within %s seconds", EXIT_SECONDS)
+    if portal is not None and portal is not _given_up and portal.close_when_alone():
+        seconds = process.exit_timeout()
+        if not portal.close(seconds):
+            _given_up = portal
+            _logger.warning("the portal loop did not end within %s seconds", seconds)
     close_owned_threads()
 
 

@@ -8,7 +8,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-__all__ = ["after_fork", "at_exit", "generation", "is_main_thread"]
+__all__ = [
+    "after_fork",
+    "at_exit",
+    "exit_timeout",
+    "generation",
+    "is_main_thread",
+    "set_exit_timeout",
+]
+
+EXIT_VARIABLE = "BRIDGEKIT_EXIT_SECONDS"
+EXIT_SECONDS = 2.0
 
 _generation = 0
 _main_thread_id: int | None = threading.main_thread().ident
@@ -39,6 +49,38 @@ def at_exit(callback: Callable[[], None]) -> None:
     called once more at ``atexit`` for what was opened in between.
     """
     _exit_callbacks.append(callback)
+
+
+def exit_timeout() -> float:
+    """Seconds that the exit of the interpreter may take on account of this package."""
+    return _exit_timeout
+
+
+def set_exit_timeout(seconds: float) -> None:
+    """Choose how long the interpreter may take at its exit to end what runs on the portal loop.
+
+    There, tasks are cancelled and resources closed. What has not ended in time is left, with a
+    warning in the log, and the interpreter goes on. Without a choice it is two seconds, or what the
+    environment variable ``BRIDGEKIT_EXIT_SECONDS`` says. Functions that still run on worker threads
+    never keep the interpreter from its exit.
+
+    :raises ValueError: not a number of seconds.
+    """
+    global _exit_timeout
+    _exit_timeout = _seconds(seconds, "the exit timeout")
+
+
+def _seconds(value: float | str, name: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise ValueError(f"{name} must be a number of seconds, not {value!r}")
+    return seconds
+
+
+_exit_timeout = _seconds(os.environ.get(EXIT_VARIABLE, EXIT_SECONDS), EXIT_VARIABLE)
 
 
 def _run_fork_callbacks() -> None:

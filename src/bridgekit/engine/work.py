@@ -30,7 +30,7 @@ from asyncio import CancelledError
 from contextvars import Context
 from typing import Any
 
-from bridgekit.engine.call import Call, current_work
+from bridgekit.engine.call import Call, current_work, left_behind
 from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.naming import describe
 from bridgekit.engine.wish import Wish
@@ -82,11 +82,16 @@ class Work(Call):
     def _detach_unless_ended(self) -> bool:
         # The thread says first that it has ended and then looks whether it has been left behind.
         if not self.ended:
-            self._left_behind = self._detached = True
+            self._leave_behind()
             if not self.ended or not self._settle():
                 return True
             self._left_behind = self._detached = False
+            left_behind.discard(self)
         return False
+
+    def _leave_behind(self) -> None:
+        left_behind.add(self)
+        self._left_behind = self._detached = True
 
     def _grace_over(self) -> None:
         if self.ended or self._detached:
@@ -230,9 +235,12 @@ class Work(Call):
             self._depart()
 
     def _depart(self) -> None:
-        if not self.ended:
-            self._left_behind = True
-        self._detached = True
+        if self.ended:
+            self._detached = True
+        elif not self._detached:
+            self._leave_behind()
+            if self.ended:
+                left_behind.discard(self)
         self._error = self._waiter = None
         if self.wish is not None:
             self.arrived()  # its thread saw the host awake and relies on it to look
@@ -260,7 +268,7 @@ class Work(Call):
 
     def _refuse_cancelled(self) -> None:
         if self.abandon:  # first, because the thread may ask again as soon as it is refused
-            self._left_behind = self._detached = True
+            self._leave_behind()
         self._refuse_wish()
         if self.abandon:
             raise self.host.cancellation(self)

@@ -220,6 +220,11 @@ class WorkerPool:
         """How many calls wait for a thread now."""
         return len(self._queue)
 
+    @property
+    def idle(self) -> int:
+        """How many threads have nothing to do now."""
+        return len(self._idle)
+
     def submit(self, work: Work) -> None:
         """Run work on a thread of the pool as soon as one is free. Any thread may call this.
 
@@ -266,7 +271,7 @@ class WorkerPool:
             if not self._idle and len(self._workers) >= self._max_workers and not self._closed:
                 # All are busy; each looks at the queue before it falls idle.
                 if not self._idle:
-                    watch(self)
+                    self._note_wait()
                     return
                 continue
             try:
@@ -287,12 +292,22 @@ class WorkerPool:
                             continue
                 queue.appendleft(work)
                 if not self._idle:
-                    watch(self)
+                    self._note_wait()
                     return
             else:
                 worker.take(work)
                 if worker.lost:
                     queue.appendleft(work)
+
+    def _note_wait(self) -> None:
+        # The last one has been queued just now, with all that have no time before it.
+        try:
+            last = self._queue[-1]
+        except IndexError:
+            return
+        if not last.queued_since:
+            last.queued_since = time.monotonic()
+        watch(self)
 
     def _start(self, work: Work) -> None:
         self._started += 1
