@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+from pathlib import Path
 
 import pytest
 
 from bridgekit_codemods import catalog
+from bridgekit_codemods.catalog.listing import markdown, summaries
+from bridgekit_codemods.catalog.replacements import replacement
+from bridgekit_codemods.catalog.schema import check_types, parse, read_library
+from bridgekit_codemods.rules import RULES
 
 
 @pytest.mark.parametrize(
@@ -106,6 +112,83 @@ def test_aliases_do_not_go_in_circles() -> None:
             assert catalog.canonical(public) == public
 
 
+def test_every_entry_can_be_found_under_its_name() -> None:
+    hidden = [
+        dotted
+        for library in catalog.libraries()
+        for dotted in (*library.blocks, *library.returns, *library.callbacks)
+        if catalog.canonical(dotted) != dotted
+    ]
+    assert hidden == []
+
+
+def test_every_rule_that_is_named_exists() -> None:
+    codes = {rule.code for rule in RULES}
+    named = {entry.rule for library in catalog.libraries() for entry in library.blocks.values()}
+    assert named - {None} <= codes
+    assert {"BK201", "BK211", "BK214", "BK240"} <= named
+
+
+def test_what_an_entry_says() -> None:
+    effect = catalog.blocking("redis.client.Redis.get")
+    assert effect is not None
+    assert (effect.dotted, effect.blocks, effect.kind) == ("redis.Redis.get", "cache", "method")
+    assert effect.twin == "redis.asyncio.Redis.get"
+    queue = catalog.blocking("queue.LifoQueue.put")
+    assert queue is not None
+    assert (queue.twin, queue.timeout) == ("asyncio.Queue.put", "timeout")
+    assert queue.differs
+    process = catalog.blocking("subprocess.Popen")
+    assert process is not None
+    assert process.kind == "constructor"
+    state = catalog.blocking("celery.result.AsyncResult.state")
+    assert state is not None
+    assert state.kind == "property"
+
+
+def test_methods_that_a_class_makes_up_at_run_time() -> None:
+    effect = catalog.blocking("botocore.client.BaseClient.put_object")
+    assert effect is not None
+    assert (effect.blocks, effect.confidence) == ("http", "likely")
+    assert catalog.blocking("botocore.client.BaseClient.get_paginator") is None
+    assert catalog.blocking("botocore.client.BaseClient._make_api_call") is None
+
+
+def test_a_guess_is_reported_and_no_reason_to_act() -> None:
+    guess = "urllib3.HTTPResponse.read"
+    assert catalog.blocking(guess) is None
+    effect = catalog.suspected(guess)
+    assert effect is not None
+    assert effect.blocks == "http"
+    assert catalog.suspected("requests.get") is None
+    for library in catalog.libraries():
+        for dotted, entry in library.blocks.items():
+            if entry.confidence == "guess":
+                assert replacement(dotted) is None
+
+
+def test_a_pipeline_of_redis_only_waits_when_it_is_executed() -> None:
+    assert catalog.blocking("redis.client.Pipeline.set") is None
+    assert catalog.blocking("redis.client.Pipeline.execute") is not None
+
+
+def test_who_calls_back() -> None:
+    thread = catalog.callback("concurrent.futures.ThreadPoolExecutor.submit")
+    assert thread is not None
+    assert (thread.parameter, thread.runs, thread.awaits) == ("fn", "thread", False)
+    hook = catalog.callback("flask.Flask.before_request")
+    assert hook is not None
+    assert (hook.runs, hook.awaits) == ("caller", True)
+    assert catalog.callback("threading.Thread.start") is None
+
+
+def test_coroutine_functions() -> None:
+    assert catalog.is_coroutine("aiosmtplib.SMTP.sendmail")
+    assert catalog.is_coroutine("anyio.sleep")
+    assert not catalog.is_coroutine("smtplib.SMTP.sendmail")
+    assert not catalog.is_coroutine("nobody.knows")
+
+
 def test_declared_methods() -> None:
     assert catalog.declares("threading.Thread", "run")
     assert catalog.declares("flask.views.MethodView", "get")
@@ -114,3 +197,21 @@ def test_declared_methods() -> None:
     assert not catalog.declares("threading.Thread", "fetch")
     assert not catalog.declares("nobody.Knows", "run")
     assert not catalog.declares("threading.Thread", "__init__")
+
+
+def test_the_table_of_the_docs_is_up_to_date() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+    assert markdown(summaries()) in page, "run scripts/catalog_candidates.py --markdown"
+
+
+def test_the_example_of_the_docs_is_a_catalog_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text(encoding="utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    library = read_library("acme", parse(example, "catalog.md"), "catalog.md")
+    check_types(library)
+    assert library.blocks["acme.Client.fetch"].on == "http"
+    assert library.wildcards["acme.Proxy"].exceptions == {"close"}
+    assert library.callbacks["acme.Client.subscribe"].runs == "thread"
+    unused = {field.name for field in dataclasses.fields(library)
+              if not getattr(library, field.name)}  # fmt: skip
+    assert unused <= {"at", "classes", "past", "unchecked"}

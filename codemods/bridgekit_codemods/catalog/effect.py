@@ -91,6 +91,7 @@ class Library:
     title         the name people use
     distribution  the name on the package index; empty for the standard library
     checked       the version of the distribution that the names were held against
+    unchecked     why no test can hold the names against the library; empty when one does
     origin        where it was read from, for messages
     aliases       other dotted prefixes under which things are found, and their public ones
     at            where classes can really be imported from, if not under their catalog name
@@ -102,6 +103,7 @@ class Library:
     hooks         methods that the library itself calls on subclasses, by class
     classes       names of classes that are not written like one
     coroutines    coroutine functions
+    past          names that older versions of the library have and the checked one has not
     blocks        callables that may block
     wildcards     classes of which all methods may block
     callbacks     callables that call back
@@ -111,6 +113,7 @@ class Library:
     title: str = ""
     distribution: str = ""
     checked: str = ""
+    unchecked: str = ""
     origin: str = ""
     aliases: Mapping[str, str] = field(default_factory=dict)
     at: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +124,7 @@ class Library:
     hooks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     classes: frozenset[str] = frozenset()
     coroutines: frozenset[str] = frozenset()
+    past: frozenset[str] = frozenset()
     blocks: Mapping[str, Blocking] = field(default_factory=dict)
     wildcards: Mapping[str, Wildcard] = field(default_factory=dict)
     callbacks: Mapping[str, Callback] = field(default_factory=dict)

@@ -25,7 +25,8 @@ Table: TypeAlias = Mapping[str, Any]
 _TOP = frozenset(
     {
         "title", "distribution", "checked", "like", "aliases", "at", "bases", "returns",
-        "attributes", "objects", "hooks", "classes", "coroutines", "blocks", "callbacks",
+        "attributes", "objects", "hooks", "classes", "coroutines", "blocks", "callbacks", "past",
+        "unchecked",
     }
 )  # fmt: skip
 _GROUP = frozenset(
@@ -96,6 +97,7 @@ class _Reader:
             title=self._text(self.table, "title", "") or base.title or self.name,
             distribution=self._text(self.table, "distribution", "") or base.distribution,
             checked=self._text(self.table, "checked", "") or base.checked,
+            unchecked=self._text(self.table, "unchecked", "") or base.unchecked,
             origin=self.origin,
             aliases={**base.aliases, **self._names("aliases")},
             at={**base.at, **self._names("at")},
@@ -105,7 +107,8 @@ class _Reader:
             objects={**base.objects, **self._names("objects")},
             hooks={**base.hooks, **{k: frozenset(v) for k, v in self._lists("hooks").items()}},
             classes=base.classes | self._classes(),
-            coroutines=base.coroutines | self._coroutines(),
+            coroutines=base.coroutines | self._members("coroutines"),
+            past=base.past | self._members("past"),
             blocks={**base.blocks, **blocks},
             wildcards={**base.wildcards, **wildcards},
             callbacks={**base.callbacks, **self._callbacks()},
@@ -152,11 +155,10 @@ class _Reader:
             self._own(name, "classes")
         return frozenset(names)
 
-    def _coroutines(self) -> frozenset[str]:
+    def _members(self, part: str) -> frozenset[str]:
+        """The full names of a table of owner to blank-separated names."""
         return frozenset(
-            f"{owner}.{name}"
-            for owner, names in self._lists("coroutines").items()
-            for name in names
+            f"{owner}.{name}" for owner, names in self._lists(part).items() for name in names
         )
 
     def _blocks(self) -> tuple[dict[str, Blocking], dict[str, Wildcard]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bridgekit.cli import migrate, plan, report, scan, status, stubs, undo
+from bridgekit.cli import catalog, migrate, plan, report, scan, status, stubs, undo
 
 app = typer.Typer(
     name="bridgekit",
@@ -37,6 +37,7 @@ app.command("migrate")(migrate.command)
 app.command("status")(status.command)
 app.command("undo")(undo.command)
 app.command("report")(report.command)
+app.command("catalog")(catalog.command)
 app.command("stubs")(stubs.command)
 
 
