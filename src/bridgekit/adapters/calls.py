@@ -13,14 +13,15 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from bridgekit.adapters.call_site import describe
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread, suspension
 from bridgekit.engine.affinity import Affinity
+from bridgekit.engine.call import thread_state
 from bridgekit.engine.crossing import cross, start
 from bridgekit.engine.foreign import foreign_loop, foreign_trio
-from bridgekit.engine.hosts import current_host
+from bridgekit.engine.hosts import current_host, runs_trio
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.options import CallOptions, ContextMode, OnAbandoned
 from bridgekit.engine.portal import call_on_loop, portal_loop
 from bridgekit.engine.serving import serving_loop
-from bridgekit.engine.work import Work, current_work
+from bridgekit.engine.work import Work
 
 __all__ = ["async_to_sync", "refuse_on_loop_thread", "sync_to_async"]
 
@@ -41,7 +42,7 @@ def run_coroutine(func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: An
     Not on a thread that is running a loop, unless the call stack can be suspended: see
     :func:`refuse_on_loop_thread`, which the caller calls first.
     """
-    if _get_running_loop() is not None or "trio" in _modules:
+    if _get_running_loop() is not None or ("trio" in _modules and runs_trio()):
         suspend = suspension()
         if suspend is not None:
             return cast(T, suspend(functools.partial(func, *args, **kwargs)))
@@ -51,7 +52,7 @@ def run_coroutine(func: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: An
 def _wait_for(
     func: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    work = current_work()
+    work = thread_state.work
     if work is not None and work.has_host:
         if not work.asking:
             return work.ask(func, args, kwargs)
@@ -59,13 +60,14 @@ def _wait_for(
         loop = getattr(work.host, "loop", None)
         if loop is not None:
             return call_on_loop(loop, func, *args, **kwargs)
-    call_on_trio = foreign_trio()
-    if call_on_trio is not None:
-        return call_on_trio(func, args, kwargs)
+    if "trio" in _modules:
+        call_on_trio = foreign_trio()
+        if call_on_trio is not None:
+            return call_on_trio(func, args, kwargs)
     loop = foreign_loop() or serving_loop()
     if loop is not None:
         return call_on_loop(loop, func, *args, **kwargs)
-    return portal_loop().call(func, *args, **kwargs)
+    return portal_loop().wait_for(func, args, kwargs)
 
 
 @overload
@@ -98,7 +100,7 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     target = afunc
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if _get_running_loop() is not None or "trio" in _modules:
+        if _get_running_loop() is not None or ("trio" in _modules and runs_trio()):
             suspend = refuse_on_loop_thread(target, "async_to_sync")
             if suspend is not None:
                 return suspend(functools.partial(target, *args, **kwargs))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bridgekit.engine.hosts import Host
 
-__all__ = ["Call", "current_work", "left_behind"]
+__all__ = ["Call", "current_work", "left_behind", "thread_state"]
 
 _logger = logging.getLogger("bridgekit")
 
@@ -30,16 +30,17 @@ class _ThreadState(threading.local):
     work: Call | None = None
 
 
-_state = _ThreadState()
+thread_state = _ThreadState()
+"""The fast way to :func:`current_work`."""
 
 
 def current_work() -> Call | None:
     """The work that the current thread is running, if it is running any."""
-    return _state.work
+    return thread_state.work
 
 
 def _forget_work() -> None:
-    _state.work = None
+    thread_state.work = None
 
 
 process.after_fork(_forget_work)
@@ -152,8 +153,8 @@ class Call:
             self._ticket.pop()
         except IndexError:
             return
-        outer = _state.work
-        _state.work = self
+        outer = thread_state.work
+        thread_state.work = self
         try:
             context = self._context
             if not self.shared:
@@ -165,7 +166,7 @@ class Call:
         except BaseException as error:
             self._error = error
         finally:
-            _state.work = outer
+            thread_state.work = outer
             self._end()
 
     def fail(self, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from types import ModuleType
@@ -30,6 +31,7 @@ Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
 
 
+_modules = sys.modules
 _replaced: dict[str, ModuleType] = {}
 # What the thread that forked belonged to, in the parent. A loop of the parent's looks as if it were
 # running in the child, too.
@@ -46,7 +48,7 @@ def in_asgirefs_place(name: str, module: ModuleType | None) -> None:
 
 def original_module(name: str) -> ModuleType | None:
     """A module of asgiref's own, if the program has loaded it."""
-    module = _replaced.get(name) or sys.modules.get(name)
+    module = _replaced.get(name) or _modules.get(name)
     # A drop-in may stand there under that name; it is not the original.
     return module if module is not None and module.__name__ == name else None
 
@@ -54,6 +56,8 @@ def original_module(name: str) -> ModuleType | None:
 def foreign_loop() -> asyncio.AbstractEventLoop | None:
     """The running loop that this thread belongs to according to anyio or asgiref, if any."""
     loop = _anyio_loop() or _asgiref_loop()
+    if loop is None:
+        return None
     if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_running():
         return None if _is_parents(loop) else loop
     return None
@@ -77,23 +81,38 @@ def foreign_trio() -> Callable[[Callable[..., Awaitable[Any]], Args, Kwargs], An
     return call_on_trio
 
 
+def _of_this_thread(state: object) -> dict[str, Any]:
+    """What a ``threading.local`` holds for this thread.
+
+    On most threads there is nothing: to learn that from an attribute's absence costs more than all
+    the rest here.
+    """
+    return state.__dict__ if isinstance(state, threading.local) else {}
+
+
 def _anyio_loop() -> object:
-    threads = sys.modules.get("anyio._core._eventloop")
-    token = getattr(getattr(threads, "threadlocals", None), "current_token", None)
-    return getattr(token, "native_token", None)
+    threads = _modules.get("anyio._core._eventloop")
+    if threads is None:
+        return None
+    token = _of_this_thread(getattr(threads, "threadlocals", None)).get("current_token")
+    return None if token is None else getattr(token, "native_token", None)
 
 
 def _asgiref_loop() -> object:
     sync = original_module("asgiref.sync")
-    state = getattr(getattr(sync, "SyncToAsync", None), "threadlocal", None)
-    if getattr(state, "main_event_loop_pid", None) != os.getpid():
+    if sync is None:
         return None
-    return getattr(state, "main_event_loop", None)
+    state = _of_this_thread(getattr(getattr(sync, "SyncToAsync", None), "threadlocal", None))
+    if not state or state.get("main_event_loop_pid") != os.getpid():
+        return None
+    return state.get("main_event_loop")
 
 
 def _trio_token() -> object:
-    threads = sys.modules.get("trio._threads")
-    return getattr(getattr(threads, "PARENT_TASK_DATA", None), "token", None)
+    threads = _modules.get("trio._threads")
+    if threads is None:
+        return None
+    return _of_this_thread(getattr(threads, "PARENT_TASK_DATA", None)).get("token")
 
 
 def parked_in_asgiref(thread_id: int) -> Executor | None:

@@ -18,18 +18,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import types
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sized
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Context
-from threading import get_ident
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from bridgekit.engine import process
 from bridgekit.engine.context import own_context
+from bridgekit.engine.process import current
 from bridgekit.engine.waiter import Sleeper, Waiter
 from bridgekit.engine.wakers import PipeWaker, entered_lanes
 
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _ATTRIBUTE = "_bridgekit_host"
+_modules = sys.modules
 _BATCH = 32  # calls that may complete in a row without the task giving way to others
 
 
@@ -142,6 +144,11 @@ class AsyncioHost:
         except (OSError, NotImplementedError):
             self._pipe = None
 
+    @property
+    def inbox(self) -> int | None:
+        """The descriptor by which threads wake the loop."""
+        return None if self._pipe is None else self._pipe.fileno()
+
     # -- any thread ----------------------------------------------------------------------------
 
     def post(self, letter: Letter) -> bool:
@@ -153,7 +160,7 @@ class AsyncioHost:
         self._letters.append(letter)
         # A signal handler may have interrupted the main thread in the middle of its own ring, so
         # that one cannot be relied on: the handler might wait for what it posts here.
-        if not self._rung or process.is_main_thread(get_ident()):
+        if not self._rung or threading.get_ident() == current.main_thread_id:
             try:
                 self._rung = True
                 self._ring()
@@ -389,8 +396,14 @@ def _new_host() -> Host:
 
 def runs_trio() -> bool:
     """Whether this thread is running trio. Imports nothing."""
-    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
-    return lowlevel is not None and lowlevel.in_trio_run()
+    run = _modules.get("trio._core._run")
+    if run is None:
+        return False
+    state = getattr(run, "GLOBAL_RUN_CONTEXT", None)
+    if isinstance(state, threading.local):  # what `in_trio_run` looks at, five times as fast
+        return "runner" in state.__dict__
+    lowlevel = getattr(_modules.get("trio"), "lowlevel", None)
+    return lowlevel is not None and bool(lowlevel.in_trio_run())
 
 
 def _new_asyncio_host() -> AsyncioHost:

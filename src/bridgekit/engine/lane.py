@@ -26,8 +26,9 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from bridgekit.engine import process
+from bridgekit.engine.process import current
 from bridgekit.engine.waits.watch import watch
-from bridgekit.engine.wakers import thread_waker
+from bridgekit.engine.wakers import own, thread_waker
 
 if TYPE_CHECKING:
     from bridgekit.engine.call import Call
@@ -65,8 +66,8 @@ class Lane:
         self.parent = None if outer is None else nearest_lane(outer)
         self.thread_id = get_ident()
         self.work = work
-        self._waker = thread_waker()
-        self._generation = process.generation()
+        self._waker = own.waker or thread_waker()
+        self._generation = current.generation
         self._jobs: deque[Call] = deque()
         self._idle = [None]  # who pops the item has found the lane without any job
         self._parked = False
@@ -77,7 +78,7 @@ class Lane:
     @property
     def is_open(self) -> bool:
         """Whether the lane's thread is still in its call (and this is still its process)."""
-        return self._open and self._generation == process.generation()
+        return self._open and self._generation == current.generation
 
     @property
     def answered(self) -> bool:
@@ -129,7 +130,7 @@ class Lane:
 
     def enter(self) -> None:
         """Before anybody may look for this lane. Whoever calls this must see to :meth:`park`."""
-        if process.is_main_thread(self.thread_id):
+        if self.thread_id == current.main_thread_id:
             _main_lanes.append(self)
 
     def park(self, interrupt: Callable[[], None], *, again: bool = False) -> None:
@@ -188,7 +189,7 @@ class Lane:
 
     def _close(self) -> None:
         self._open = False
-        if _main_lanes and self in _main_lanes:
+        if _main_lanes and self.thread_id == current.main_thread_id and self in _main_lanes:
             _main_lanes.remove(self)
             for lane in _main_lanes:
                 if lane._resting:

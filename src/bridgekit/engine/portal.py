@@ -17,13 +17,15 @@ from weakref import WeakSet
 
 from bridgekit.engine import process
 from bridgekit.engine.affinity import close_owned_threads
+from bridgekit.engine.call import thread_state
 from bridgekit.engine.context import ContextMerge, same_variables
-from bridgekit.engine.first_step import start_task
+from bridgekit.engine.first_step import FirstSteps, start_task
 from bridgekit.engine.hosts import AsyncioHost, Letter, current_asyncio_host, host_of
+from bridgekit.engine.inbox_selector import new_portal_loop
 from bridgekit.engine.lane import CURRENT_LANE, Lane
+from bridgekit.engine.process import current
 from bridgekit.engine.resources import close_loop_resources, on_loop_close
 from bridgekit.engine.wakers import give_way
-from bridgekit.engine.work import current_work
 from bridgekit.errors import PortalClosedError
 
 __all__ = ["PortalLoop", "call_on_loop", "portal_loop"]
@@ -59,14 +61,12 @@ class LoopCall(Lane):
         kwargs: dict[str, Any],
         portal: PortalLoop | None = None,
     ) -> None:
-        Lane.__init__(self, current_work())
+        Lane.__init__(self, thread_state.work)
         self._func: Callable[..., Awaitable[Any]] | None = func
         self._args = args
         self._kwargs = kwargs
         self._loop = loop
-        self._context = context = copy_context()
-        context.run(CURRENT_LANE.set, self)
-        self._before = context.copy()
+        self._context = self._before = copy_context()
         self._task: asyncio.Task[None] | None = None
         self._result: Any = None
         self._error: BaseException | None = None
@@ -79,7 +79,12 @@ class LoopCall(Lane):
         if self.portal is not None and not self.portal._open:
             self.fail(PortalClosedError("the portal was closed before the call began"))
             return
-        task = self._task = start_task(self._loop, self._run(), self._context)
+        steps = None if self.portal is None else self.portal.first_steps
+        if steps is not None:
+            task = steps.start(self._run(), self._context)
+        else:
+            task = start_task(self._loop, self._run(), self._context)
+        self._task = task
         if self._answered:
             self._task = None  # freed here, not by the waiting thread
         else:
@@ -99,6 +104,8 @@ class LoopCall(Lane):
         func, args, kwargs = self._func, self._args, self._kwargs
         self._forget_call()
         assert func is not None
+        CURRENT_LANE.set(self)  # in the context of the call, which nobody else uses
+        self._before = copy_context()
         try:
             result = await func(*args, **kwargs)
         except GeneratorExit:
@@ -150,7 +157,10 @@ class LoopCall(Lane):
             # let it run at once when it is woken, as it does a worker. One more chance, then,
             # before this thread goes to sleep and has to be woken in turn.
             give_way()
-        self.park(self.interrupt)
+        if self._answered and not self._jobs:
+            self._close()
+        else:
+            self.park(self.interrupt)
         before, context, result = self._before, self._context, self._result
         self._forget_outcome()
         if not same_variables(before, context):
@@ -248,8 +258,13 @@ class PortalLoop:
         self._open = True
         self._callers: WeakSet[threading.Thread] = WeakSet()
         # In an empty context: a loop keeps the one that it is made in.
-        self.loop = Context().run(loop_factory or asyncio.new_event_loop)
+        self._serve_inbox: Callable[[int], None] | None = None
+        if loop_factory is not None:
+            self.loop = Context().run(loop_factory)
+        else:
+            self.loop, self._serve_inbox = Context().run(new_portal_loop)
         self._host: AsyncioHost | None = None
+        self.first_steps: FirstSteps | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -258,13 +273,19 @@ class PortalLoop:
     @property
     def is_open(self) -> bool:
         """Whether calls are accepted. A forked child has no thread for its parent's portal."""
-        return self._open and self._generation == process.generation()
+        return self._open and self._generation == current.generation
 
     def call(self, func: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any) -> Any:
         """Run ``func(...)`` as a task of this loop and wait for it on the calling thread.
 
         :raises PortalClosedError: the portal is closed.
         """
+        return self.wait_for(func, args, kwargs)
+
+    def wait_for(
+        self, func: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """:meth:`call`, with the arguments in one piece."""
         call = LoopCall(self.loop, func, args, kwargs, self)
         del func, args, kwargs
         if _caller.portal is not self:
@@ -367,7 +388,10 @@ class PortalLoop:
             self.loop.stop()
 
     def _begin(self) -> None:
-        self._host = current_asyncio_host()
+        self._host = host = current_asyncio_host()
+        self.first_steps = FirstSteps(self.loop)
+        if self._serve_inbox is not None and host.inbox is not None:
+            self._serve_inbox(host.inbox)
         self._ready.set()
 
     def _serve(self) -> None:
@@ -387,6 +411,9 @@ class PortalLoop:
         finally:
             asyncio.set_event_loop(None)
             self._ready.set()
+            if self.first_steps is not None:
+                self.first_steps.end()
+                self.first_steps = None
             self.loop.close()
             with self._lock:
                 self._open = False

@@ -11,6 +11,7 @@ from contextlib import suppress
 __all__ = [
     "after_fork",
     "at_exit",
+    "current",
     "exit_timeout",
     "generation",
     "is_main_thread",
@@ -20,20 +21,32 @@ __all__ = [
 EXIT_VARIABLE = "BRIDGEKIT_EXIT_SECONDS"
 EXIT_SECONDS = 2.0
 
-_generation = 0
-_main_thread_id: int | None = threading.main_thread().ident
+
+class _Current:
+    """This process: its generation, and its main thread."""
+
+    __slots__ = ("generation", "main_thread_id")
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.main_thread_id: int | None = threading.main_thread().ident
+
+
+current = _Current()
+"""Read on every call, so without a function in between; only a fork writes to it."""
+
 _fork_callbacks: list[Callable[[], None]] = []
 _exit_callbacks: list[Callable[[], None]] = []
 
 
 def generation() -> int:
     """Changes with every fork, in the child. What another generation owned has no threads here."""
-    return _generation
+    return current.generation
 
 
 def is_main_thread(thread_id: int) -> bool:
     """Whether this is the identity of the main thread."""
-    return thread_id == _main_thread_id
+    return thread_id == current.main_thread_id
 
 
 def after_fork(callback: Callable[[], None]) -> None:
@@ -84,9 +97,8 @@ _exit_timeout = _seconds(os.environ.get(EXIT_VARIABLE, EXIT_SECONDS), EXIT_VARIA
 
 
 def _run_fork_callbacks() -> None:
-    global _generation, _main_thread_id
-    _generation += 1
-    _main_thread_id = threading.get_ident()  # the only thread that a fork leaves
+    current.generation += 1
+    current.main_thread_id = threading.get_ident()  # the only thread that a fork leaves
     for callback in _fork_callbacks:
         callback()
 

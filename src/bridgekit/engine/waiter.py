@@ -30,18 +30,23 @@ class Waiter:
 
     __slots__ = (
         "_asyncio_future_blocking",
-        "_callbacks",
+        "_callback",
         "_cancel_kept",
+        "_context",
         "_fired",
         "_loop",
         "_message",
+        "_more",
         "_sleeper",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sleeper: Sleeper) -> None:
         self._loop = loop
         self._sleeper: Sleeper | None = sleeper
-        self._callbacks: Callbacks = ()  # nearly always one in the end
+        # Nearly always one in the end; thousands of waiters should be small.
+        self._callback: Callable[[Any], object] | None = None
+        self._context: Context | None = None
+        self._more: Callbacks = ()
         self._fired = False
         self._cancel_kept = False
         self._message: tuple[Any] | None = None
@@ -67,15 +72,23 @@ class Waiter:
             return
         self._fired = True
         self._sleeper = None
-        callbacks, self._callbacks = self._callbacks, ()
-        for callback, context in callbacks:
+        callback, context, more = self._callback, self._context, self._more
+        self._callback = self._context = None
+        self._more = ()
+        if callback is not None:
             if context is None:
                 callback(self)
             else:
                 context.run(callback, self)
-            # An exception that the task keeps refers to this frame, which must not refer back.
+        # An exception that the task keeps refers to this frame, which must not refer back.
+        del callback, context
+        for callback, context in more:
+            if context is None:
+                callback(self)
+            else:
+                context.run(callback, self)
             del callback, context
-        del callbacks
+        del more
 
     def cancel(self, msg: Any = None) -> bool:
         """Called when the task is cancelled."""
@@ -106,15 +119,24 @@ class Waiter:
         """Have ``callback(self)`` called when the waiter fires."""
         if self._fired:
             self._loop.call_soon(callback, self, context=context)
+        elif self._callback is None and not self._more:
+            self._callback, self._context = callback, context
         else:
-            self._callbacks = (*self._callbacks, (callback, context))
+            self._more = (*self._more, (callback, context))
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         """Forget a callback; returns how many there were."""
-        kept = tuple(entry for entry in self._callbacks if entry[0] != callback)
-        removed = len(self._callbacks) - len(kept)
-        self._callbacks = kept
-        return removed
+        known = self._callbacks
+        kept = tuple(entry for entry in known if entry[0] != callback)
+        self._callback, self._context = kept[0] if kept else (None, None)
+        self._more = kept[1:]
+        return len(known) - len(kept)
+
+    @property
+    def _callbacks(self) -> Callbacks:
+        # By this name who looks at futures from outside knows them.
+        callback = self._callback
+        return self._more if callback is None else ((callback, self._context), *self._more)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop whose tasks may await this."""

@@ -23,7 +23,7 @@ from bridgekit.engine.waits.copying import copy_of
 if TYPE_CHECKING:
     from bridgekit.engine.lane import Lane
 
-__all__ = ["LockWaker", "PipeWaker", "Waker", "entered_lanes", "new_waker", "thread_waker"]
+__all__ = ["LockWaker", "PipeWaker", "Waker", "entered_lanes", "new_waker", "own", "thread_waker"]
 
 _known: dict[int, ref[Waker]] = {}
 
@@ -113,20 +113,21 @@ class _OwnWaker(threading.local):
     waker: Waker | None = None
 
 
-_own = _OwnWaker()
+own = _OwnWaker()
+"""What the current thread has; the fast way to look before :func:`thread_waker`."""
 
 
 def thread_waker() -> Waker:
     """The bell of the current thread, made on first use and freed with the thread."""
-    waker = _own.waker
+    waker = own.waker
     if waker is None:
-        waker = _own.waker = new_waker()
+        waker = own.waker = new_waker()
     return waker
 
 
 def _forget_pipes() -> None:
     # The child must not ring in its parent, whose pipes it has inherited.
-    _own.waker = None
+    own.waker = None
     for reference in list(_known.values()):
         pipe = reference()
         if isinstance(pipe, PipeWaker):

@@ -33,6 +33,7 @@ from typing import Any
 from bridgekit.engine.call import Call, current_work, left_behind
 from bridgekit.engine.context import ContextMerge, same_variables
 from bridgekit.engine.naming import describe
+from bridgekit.engine.wakers import give_way
 from bridgekit.engine.wish import Wish
 
 __all__ = ["Wish", "Work", "current_work"]
@@ -230,6 +231,10 @@ class Work(Call):
                             self._serving.uncancel()
                         self._serving = None
                         del wish
+                    if not (self.ended or self.wish or host.ready):
+                        # The loop has nothing else to do and would go to sleep. The thread has just
+                        # been woken: let it end, or wish again, first.
+                        give_way()
             return self.finish()
         finally:
             self._depart()
