@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from bridgekit_codemods import catalog
@@ -26,7 +26,7 @@ from bridgekit_codemods.program.generics import Generics
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
 from bridgekit_codemods.program.results import Results
-from bridgekit_codemods.program.scopes import Binding, Place, Scope, reaching
+from bridgekit_codemods.program.scopes import Binding, Place, Position, Scope, reaching
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Param
 from bridgekit_codemods.program.types import (
     NONE,
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 _ANY: Types = frozenset({UNKNOWN})
 _DEPTH = 250
 _WIDTH = 256
+_CONSTANTS = {
+    kind: frozenset({TypeRef(kind.__name__)})
+    for kind in (str, bytes, bool, int, float, complex, type(...))
+} | {type(None): frozenset({NONE})}
 _BEFORE = "an answer of the round before"
 _T = TypeVar("_T")
 
@@ -74,6 +78,8 @@ class Inference:
         """This round's answers to everything else."""
         self.previous: dict[Hashable, Types] = {}
         self._active: set[Hashable] = set()
+        self._shared: dict[Types, Types] = {}
+        """Equal answers, of which one is kept."""
         self._kept: dict[Hashable, object] = {}
         self._nobody: deque[Hashable] = deque(maxlen=0)
         self._reads: list[Hashable] | deque[Hashable] = self._nobody
@@ -104,8 +110,9 @@ class Inference:
         for key, reads in self._dependencies.items():
             if not outdated.isdisjoint(reads):
                 outdated.add(key)
-        self.memo = {k: v for k, v in self.memo.items() if k not in outdated}
+        self.memo = self.memo.copy()
         for key in outdated:
+            self.memo.pop(key, None)
             self._kept.pop(key, None)
             self._dependencies.pop(key, None)
 
@@ -152,6 +159,7 @@ class Inference:
             self._reads = outer
         if len(found) > _WIDTH:
             found = _bounded(found)
+        found = self._shared.setdefault(found, found)
         if reads:
             self.memo[key] = found
             self._dependencies[key] = reads
@@ -170,6 +178,8 @@ class Inference:
         if known is not None:
             self._reads.append(node)
             return known
+        if type(node) is ast.Constant:
+            return self.constant(node)
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return _ANY
@@ -186,6 +196,7 @@ class Inference:
             self._reads = outer
         if len(found) > _WIDTH:
             found = _bounded(found)
+        found = self._shared.setdefault(found, found)
         if reads:
             self.memo[node] = found
             self._dependencies[node] = reads
@@ -216,9 +227,9 @@ class Inference:
         place = self.facts.places.get(node)
         if place is None:
             return NOTHING
-        return self.lookup(node.id, place)
+        return self.lookup(node.id, place, (node.lineno, node.col_offset))
 
-    def lookup(self, name: str, place: Place) -> Types:
+    def lookup(self, name: str, place: Place, position: Position) -> Types:
         found = self.linker.lookup(place.scope, name)
         if found is None:
             star = self.linker.external_star(place.scope, name)
@@ -228,10 +239,12 @@ class Inference:
         owner, bindings = found
         chosen = bindings
         if owner.kind != "module" or place.scope is owner:
-            chosen = reaching(bindings, owner, place)
+            chosen = reaching(bindings, owner, place, position)
         return self.bound(chosen)
 
-    def bound(self, bindings: Iterable[Binding]) -> Types:
+    def bound(self, bindings: Sequence[Binding]) -> Types:
+        if len(bindings) == 1:
+            return self.binding(bindings[0])
         found: Types = NOTHING
         for binding in bindings:
             types = self.binding(binding)
@@ -433,7 +446,8 @@ class Inference:
             return NOTHING
         found: Types = NOTHING
         for ref in receivers:
-            found |= self.members.of(ref, node.attr)
+            member = self.members.of(ref, node.attr)
+            found = found | member if found else member
             if ref.name == "type" and self.is_open_class(node.value):
                 found |= self.members.class_overrides(ref, node.attr)
         return found
@@ -457,6 +471,9 @@ class Inference:
         callees = self.types(node.func)
         if not callees:
             return NOTHING
+        if len(callees) == 1:
+            (callee,) = callees
+            return self.results.call(callee, node)
         return frozenset().union(*(self.results.call(ref, node) for ref in callees))
 
     def awaited(self, node: ast.Await) -> Types:
@@ -499,7 +516,7 @@ class Inference:
         return f"items:{catalog.root_class(kind)}.{name}"
 
     def constant(self, node: ast.Constant) -> Types:
-        return frozenset({NONE if node.value is None else TypeRef(type(node.value).__name__)})
+        return _CONSTANTS.get(type(node.value), _ANY)
 
     def sequence(self, node: ast.List | ast.Set) -> Types:
         name = "list" if isinstance(node, ast.List) else "set"

@@ -32,6 +32,9 @@ class Members:
 
     def of(self, ref: TypeRef, name: str) -> Types:
         """The types of attribute `name` of a value of type `ref`."""
+        cls = self.engine.facts.classes.get(ref.name)
+        if cls is not None:
+            return self._of_instance(cls, ref, name)
         if ref == UNKNOWN:
             return _ANY
         if ref == NONE:
@@ -51,9 +54,6 @@ class Members:
                 return frozenset({ref}) if name == "__wrapped__" else _ANY
             case "lambda":
                 return _ANY
-        cls = self.engine.facts.classes.get(ref.name)
-        if cls is not None:
-            return self._of_instance(cls, ref, name)
         return self._of_library_instance(ref, name)
 
     def _of_external(self, ref: TypeRef, name: str) -> Types:

@@ -66,6 +66,8 @@ class _Scanner:
         self.facts = facts
         self.scope = scope
         self.block = scope.block
+        self.here = Place(scope, scope.block)
+        self.declares = b"global" in file.data or b"nonlocal" in file.data
         self.context = context
 
     # -- statements ------------------------------------------------------------------------
@@ -233,6 +235,9 @@ class _Scanner:
                 self.assign(item.optional_vars, self.source("entered", item.context_expr, position))
         self.nested(node.body)
 
+    def do_expression(self, node: ast.Expr) -> None:
+        self.expression(node.value)
+
     def do_return(self, node: ast.Return) -> None:
         if node.value is not None:
             self.expression(node.value, "returned")
@@ -353,7 +358,8 @@ class _Scanner:
         if node.returns is not None:
             self.expression(node.returns, "annotation")
         scanner = _Scanner(self.file, self.facts, inner)
-        declare(node.body, inner)
+        if self.declares:
+            declare(node.body, inner)
         scanner.statements(node.body, inner.block)
         _apply_narrowings(inner)
         function.is_generator = function in self.facts.yields
@@ -378,8 +384,10 @@ class _Scanner:
     # -- expressions -----------------------------------------------------------------------
 
     def place(self, node: ast.Name) -> None:
-        position = (node.lineno, node.col_offset)
-        self.facts.places[node] = Place(self.scope, self.block, position)
+        here = self.here
+        if here.block is not self.block:
+            here = self.here = Place(self.scope, self.block)
+        self.facts.places[node] = here
 
     def iteration(self, node: ast.expr, is_async: bool = False) -> None:
         self.facts.iterations.append(ExpressionFact(node, self.scope, self.context, is_async))
@@ -528,6 +536,22 @@ class _Scanner:
         else:
             inner.expression(node.elt, "container")
 
+    def do_subscript(self, node: ast.Subscript, role: str) -> None:
+        inner = "annotation" if role == "annotation" else "other"
+        self.expression(node.value, inner)
+        self.expression(node.slice, inner)
+
+    def do_binary(self, node: ast.BinOp, role: str) -> None:
+        inner = "annotation" if role == "annotation" else "other"
+        self.expression(node.left, inner)
+        self.expression(node.right, inner)
+
+    def do_compare(self, node: ast.Compare, role: str) -> None:
+        inner = "annotation" if role == "annotation" else "other"
+        self.expression(node.left, inner)
+        for other in node.comparators:
+            self.expression(other, inner)
+
     def do_joined(self, node: ast.JoinedStr | ast.FormattedValue, role: str) -> None:
         self.children(node, "other")
 
@@ -546,6 +570,7 @@ _STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
     ast.TryStar: _Scanner.do_try,
     ast.With: _Scanner.do_with,
     ast.AsyncWith: _Scanner.do_with,
+    ast.Expr: _Scanner.do_expression,
     ast.Return: _Scanner.do_return,
     ast.Import: _Scanner.do_import,
     ast.ImportFrom: _Scanner.do_import_from,
@@ -567,6 +592,9 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
     ast.IfExp: _Scanner.do_branches,
     ast.BoolOp: _Scanner.do_bool,
     ast.Starred: _Scanner.do_starred,
+    ast.Subscript: _Scanner.do_subscript,
+    ast.BinOp: _Scanner.do_binary,
+    ast.Compare: _Scanner.do_compare,
     ast.NamedExpr: _Scanner.do_named,
     ast.Yield: _Scanner.do_yield,
     ast.YieldFrom: _Scanner.do_yield,

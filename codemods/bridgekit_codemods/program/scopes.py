@@ -127,15 +127,16 @@ class Scope:
 
 
 class Place(NamedTuple):
-    """Where a name is read."""
+    """Where names are read; all names of a block share one place."""
 
     scope: Scope
     block: Block
-    position: Position
 
 
-def reaching(bindings: list[Binding], owner: Scope, place: Place) -> list[Binding]:
-    """The bindings of a name in `owner` that may be in force at `place`.
+def reaching(
+    bindings: list[Binding], owner: Scope, place: Place, position: Position
+) -> list[Binding]:
+    """The bindings of a name in `owner` that may be in force at `place` and `position`.
 
     From another function every binding counts, because it may run at any time.
     """
@@ -154,9 +155,7 @@ def reaching(bindings: list[Binding], owner: Scope, place: Place) -> list[Bindin
         scope = scope.parent
     if owner.kind == "comprehension":
         return bindings
-    earlier = [
-        b for b in bindings if b.position <= place.position and owner.block.encloses(b.block)
-    ]
+    earlier = [b for b in bindings if b.position <= position and owner.block.encloses(b.block)]
     foreign = [b for b in bindings if not owner.block.encloses(b.block)]
     dominator: Binding | None = None
     for binding in sorted(earlier, key=lambda b: b.position):
@@ -171,9 +170,7 @@ def reaching(bindings: list[Binding], owner: Scope, place: Place) -> list[Bindin
         if dominator is not None and block.encloses(dominator.block):
             break
         if block.loop:
-            found += [
-                b for b in bindings if b.position > place.position and block.encloses(b.block)
-            ]
+            found += [b for b in bindings if b.position > position and block.encloses(b.block)]
         block = block.parent
     unique = list(dict.fromkeys(found + foreign))
     return unique or bindings

@@ -60,7 +60,8 @@ class Sites:
             found.append(self._call(call))
             found += self._consumed(call)
         for attribute in self.facts.attributes:
-            found += self._property(attribute)
+            if attribute.node.attr in self.properties:  # type: ignore[attr-defined]
+                found += self._property(attribute)
         for fact in self.facts.withs:
             found += self._with(fact)
         for fact in self.facts.iterations:
@@ -207,8 +208,6 @@ class Sites:
     def _property(self, fact: ExpressionFact) -> list[CallSite]:
         node = fact.node
         assert isinstance(node, ast.Attribute)
-        if node.attr not in self.properties:
-            return []
         receivers = self.engine.types(node.value)
         key = {ast.Store: f"{node.attr}#setter", ast.Del: f"{node.attr}#deleter"}.get(
             type(node.ctx), node.attr
@@ -372,11 +371,10 @@ class Sites:
         passed to them is recorded where it is passed."""
         found: list[Reference] = []
         for use in self.facts.uses:
-            if self._is_parameter(use):
-                continue
-            for ref in sorted(self.engine.types(use.node)):
-                if ref.name == "function":
-                    fn = self.facts.functions.get(ref.args[0].name)
+            named = [r.args[0].name for r in self.engine.types(use.node) if r.name == "function"]
+            if named and not self._is_parameter(use):
+                for name in sorted(named):
+                    fn = self.facts.functions.get(name)
                     if fn is not None:
                         found.append(self._reference(use, fn))
         return sorted(found, key=lambda r: (r.path, r.span, r.function.qualname))

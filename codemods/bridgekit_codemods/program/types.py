@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 
@@ -38,11 +39,13 @@ SELF = TypeRef("Self")
 """The type of the receiver; stands only inside inference, where a method returns `self`."""
 
 
+@lru_cache(maxsize=65536)
 def external(dotted: str, receiver: TypeRef | None = None) -> TypeRef:
     """A library object by its dotted name; `receiver` when it is a member of a typed value."""
     return TypeRef("external", (TypeRef(dotted), *((receiver,) if receiver else ())))
 
 
+@lru_cache(maxsize=65536)
 def function(qualname: str, grade: str, receiver: TypeRef | None = None) -> TypeRef:
     """A project function as a value: its name, how it was found, and what it is bound to."""
     bound = (receiver,) if receiver else ()
