@@ -453,3 +453,99 @@ def test_cancel_around_a_message(
         assert seen == ([] if message == "result" else ["thread cancelled"])
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("then", ["ends", "asks", "checks"])
+def test_a_function_is_called_in_the_host_though_it_has_been_cancelled(
+    run: Callable[..., Any], then: str
+) -> None:
+    """Cleaning up may depend on it; the cancellation is kept for what comes next."""
+    begun, release = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    async def coroutine() -> None:
+        told.append("awaited")
+
+    def work() -> None:
+        begun.set()
+        assert release.wait(10)
+        for _ in range(3):
+            from_thread.run_sync(told.append, "called")
+        if then == "asks":
+            try:
+                from_thread.run(coroutine)
+            except asyncio.CancelledError:
+                told.append("refused")
+                raise
+        if then == "checks":
+            with pytest.raises(asyncio.CancelledError):
+                from_thread.check_cancelled()
+            from_thread.run(coroutine)
+
+    async def main() -> None:
+        task = asyncio.create_task(to_thread.run_sync(work))
+        await started(begun)
+        task.cancel("why")
+        await asyncio.sleep(0)
+        release.set()
+        with pytest.raises(asyncio.CancelledError, match="why"):
+            await task
+        assert task.cancelled()
+
+    run(main())
+    after = {"ends": [], "asks": ["refused"], "checks": ["awaited"]}
+    assert told == ["called"] * 3 + after[then]
+
+
+def test_a_function_is_called_though_the_host_has_left(run: Callable[..., Any]) -> None:
+    begun, release = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    async def coroutine() -> None:
+        told.append("awaited")
+
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        def work() -> None:
+            begun.set()
+            assert release.wait(10)
+            from_thread.run_sync(told.append, "called")
+            with pytest.raises(asyncio.CancelledError):
+                from_thread.run(coroutine)
+            from_thread.run(coroutine)
+            from_thread.run_sync(ended.set)
+
+        task = asyncio.create_task(to_thread.run_sync(work, abandon_on_cancel=True))
+        await started(begun)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        release.set()
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+    run(main())
+    assert told == ["called", "awaited"]
+
+
+def test_calls_in_the_host_one_after_the_other_keep_its_cancellation(
+    run: Callable[..., Any],
+) -> None:
+    """So many that the task gives way in between, where the cancellation may strike as well."""
+    calls: list[int] = []
+
+    def work() -> None:
+        while len(calls) < 500:
+            from_thread.run_sync(calls.append, 1)
+
+    async def main() -> None:
+        task = asyncio.create_task(to_thread.run_sync(work))
+        while len(calls) < 100:  # noqa: ASYNC110 (a thread fills it)
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+    assert len(calls) == 500

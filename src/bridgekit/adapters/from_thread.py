@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from bridgekit.adapters.call_site import describe
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.engine.call import Call, current_work
+from bridgekit.engine.wish import Errand
 
 __all__ = ["check_cancelled", "run", "run_sync"]
 
@@ -45,18 +46,21 @@ def run(afunc: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
 def run_sync(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call ``func(*args, **kwargs)`` on the event loop's thread, in the task that awaits this one.
 
-    The function must not block.
+    The function must not block. It is called even if that task has been cancelled: code that
+    cleans up may rely on it.
 
     :raises RuntimeError: this thread is not a worker that a task is waiting for.
-    :raises asyncio.CancelledError: that task has been cancelled meanwhile.
     """
 
     async def call() -> T:
         return func(*args, **kwargs)
 
     suspend = refuse_on_loop_thread(func, "from_thread.run_sync")
-    ask = suspend or _work_for(func, "from_thread.run_sync").ask
-    result: T = ask(call)
+    result: T
+    if suspend is not None:
+        result = suspend(call)
+    else:
+        result = _work_for(func, "from_thread.run_sync").ask(call, kind=Errand)
     return result
 
 

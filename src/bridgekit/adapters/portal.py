@@ -62,28 +62,37 @@ class BlockingPortal:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self._stop(cancel_remaining=exc_type is not None)
-
-    async def _stop(self, cancel_remaining: bool) -> None:
-        self._accepting = False
-        await letters_arrived()  # some may begin tasks
-        while self._tasks:
-            tasks = list(self._tasks)
-            if cancel_remaining:
-                for task in tasks:
-                    task.cancel()
-            await asyncio.wait(tasks)
+        await self._stop_and_wait(cancel_remaining=exc_type is not None)
 
     async def stop(self, cancel_remaining: bool = False) -> None:
-        """On the portal's loop: refuse new calls and wait for the tasks under way."""
-        await self._stop(cancel_remaining)
+        """On the portal's loop: refuse new calls from now on.
+
+        Does not wait for what is under way, so a task of the portal may call it; leaving the
+        portal's block waits.
+
+        :param cancel_remaining: cancel the tasks under way, except the one that calls this.
+        """
+        self._accepting = False
+        await letters_arrived()  # some may begin tasks
+        if cancel_remaining:
+            for task in self._others():
+                task.cancel()
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        return {task for task in self._tasks if task is not asyncio.current_task()}
+
+    async def _stop_and_wait(self, cancel_remaining: bool) -> None:
+        await self.stop(cancel_remaining)
+        while tasks := self._others():
+            await asyncio.wait(tasks)
+            if cancel_remaining:
+                for task in self._others():
+                    task.cancel()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._loop
-        if self._owner is not None:
-            open_ = self._owner.is_open
-        else:
-            open_ = self._accepting and self._host.is_open
+        source = self._owner if self._owner is not None else self._host if loop else None
+        open_ = self._accepting and source is not None and source.is_open
         if loop is None or not open_ or loop.is_closed():
             raise PortalClosedError("this portal is not open")
         return loop
@@ -309,11 +318,14 @@ class _OwnPortal(AbstractContextManager[BlockingPortal]):
     # Not a generator: one that is never left would be closed by the interpreter at its exit, when
     # the portal's thread cannot run any more.
 
-    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+    def __init__(
+        self, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None, name: str
+    ) -> None:
         self._loop_factory = loop_factory
+        self._name = name
 
     def __enter__(self) -> BlockingPortal:
-        self._owner = PortalLoop("bridgekit-blocking-portal", self._loop_factory)
+        self._owner = PortalLoop(self._name, self._loop_factory)
         self._portal = BlockingPortal(_owner=self._owner)
         return self._portal
 
@@ -325,17 +337,21 @@ class _OwnPortal(AbstractContextManager[BlockingPortal]):
     ) -> None:
         try:
             if self._owner.is_open:
-                self._owner.call(self._portal.stop, exc_type is not None)
+                self._owner.call(self._portal._stop_and_wait, exc_type is not None)
         finally:
             self._owner.close()
 
 
 def start_blocking_portal(
-    *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    name: str = "bridgekit-blocking-portal",
 ) -> AbstractContextManager[BlockingPortal]:
     """Start an event loop in a new thread and give a portal to it.
 
     Leaving the block waits for the tasks under way (they are cancelled if an exception leaves
     it), then closes the loop and what was registered with ``at_close``.
+
+    :param name: of the thread.
     """
-    return _OwnPortal(loop_factory)
+    return _OwnPortal(loop_factory, name)

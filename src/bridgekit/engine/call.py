@@ -85,6 +85,7 @@ class Call:
     cancelled = False
     cancel_message: Any = None
     cancel_pending = False
+    cancel_owed = False  # it was raised in the host, which has not raised it yet
     limiter: object | None = None
     merge: ContextMerge | None = None  # what was carried into the host's context
     thread_merge: ContextMerge | None = None  # and into the thread's
@@ -238,17 +239,18 @@ class Call:
         func: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
+        kind: type[Wish] = Wish,
     ) -> Any:
         """Have the host await ``func(...)``; called on the working thread, inside the work.
 
-        :raises asyncio.CancelledError: the host has been cancelled meanwhile.
+        :raises asyncio.CancelledError: the host has been cancelled meanwhile (not for an errand).
         """
         if self.shared:
             raise DeadlockError(
                 f"{describe(func)} was wanted by a function that runs in its caller's own context "
                 '(context="share"): the caller cannot go on in it meanwhile. Leave the option out.'
             )
-        wish = Wish(self, func, args, kwargs or {})
+        wish = kind(self, func, args, kwargs or {})
         del func, args, kwargs
         try:
             self.asking = True

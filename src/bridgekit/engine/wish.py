@@ -13,11 +13,13 @@ from bridgekit.engine.lane import CURRENT_LANE, Lane
 if TYPE_CHECKING:
     from bridgekit.engine.call import Call
 
-__all__ = ["Wish"]
+__all__ = ["Errand", "Wish"]
 
 
 class Wish(Lane):
     """A coroutine that a working thread wants awaited by its host, and the lane it waits in."""
+
+    though_cancelled = False  # to be served even if the host has been cancelled before
 
     __slots__ = ("_args", "_entered", "_error", "_func", "_kwargs", "_left", "_result", "_seen")
 
@@ -128,3 +130,15 @@ class Wish(Lane):
         outlives the call may refer to it as well.
         """
         self._seen = self._entered = self._left = self._result = None
+
+
+class Errand(Wish):
+    """A function that a working thread wants called in its host; nothing is awaited in it.
+
+    There is nothing in it that a cancellation could end, and a thread that has to clean up may
+    depend on it. So it is served whatever has been done to the host.
+    """
+
+    though_cancelled = True
+
+    __slots__ = ()

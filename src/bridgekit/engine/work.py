@@ -125,7 +125,7 @@ class Work(Call):
                 self._error = None
         else:
             wish = self.wish
-            if self.cancel_pending:
+            if self.cancel_pending and not wish.though_cancelled:
                 self.cancel_pending = False
                 self._refuse_wish()
             else:
@@ -200,16 +200,16 @@ class Work(Call):
                             if self._detached or self.ended:
                                 raise
                             # Remembered while the thread ran; now the thread wants a coroutine.
-                            if self.cancel_pending:
-                                self.cancel_pending = False
-                                self._refuse_cancelled()
-                                continue
+                            self.cancel_owed = self.cancel_pending
                 elif host.must_give_way():
                     await self._give_way()
                     continue
                 self._waiter = None
                 wish = self.wish
                 if wish is not None:
+                    if self.cancel_owed and self.cancel_pending and not wish.though_cancelled:
+                        self._refuse_cancelled()
+                        continue
                     try:
                         self.wish = None
                         serving = self._serving = host.current_task()
@@ -235,6 +235,8 @@ class Work(Call):
                         # The loop has nothing else to do and would go to sleep. The thread has just
                         # been woken: let it end, or wish again, first.
                         give_way()
+            if self.cancel_owed:
+                raise host.cancellation(self)
             return self.finish()
         finally:
             self._depart()
@@ -269,9 +271,10 @@ class Work(Call):
             await self.host.give_way()
         except CancelledError as cancelled:
             self.note_cancellation(cancelled)
-            self._refuse_cancelled()
+            self.cancel_pending = self.cancel_owed = True
 
     def _refuse_cancelled(self) -> None:
+        self.cancel_pending = self.cancel_owed = False
         if self.abandon:  # first, because the thread may ask again as soon as it is refused
             self._leave_behind()
         self._refuse_wish()
