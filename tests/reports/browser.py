@@ -158,6 +158,13 @@ class Browser:
         if not done["result"].get("value"):
             raise TimeoutError(f"never true: {expression}")
 
+    def next_frame(self) -> None:
+        """Wait until the page has drawn once more."""
+        self.send(
+            "Runtime.evaluate", awaitPromise=True,
+            expression="new Promise((done) => requestAnimationFrame(() => done()))",
+        )  # fmt: skip
+
     def settle(self) -> None:
         """Wait until the graph has drawn and has nothing more to draw for a while."""
         self.send(

@@ -77,7 +77,6 @@ def chart(report: Report) -> Chart | None:
     native = [c.pure + c.native for c in counts]
     blocking = [c.pure + c.native + c.blocking for c in counts]
     done = sum(step is not None and step.state == "done" for _, step in points)
-    spread = width / (len(points) - 1)
     return Chart(
         WIDTH,
         HEIGHT,
@@ -89,11 +88,7 @@ def chart(report: Report) -> Chart | None:
         ),
         " ".join(f"{x(n)},{y(c.bridges)}" for n, c in enumerate(counts)),
         tuple(
-            Column(
-                round(max(x(n) - spread / 2, _LEFT), 2),
-                round(min(spread, WIDTH - _RIGHT - x(n) + spread / 2), 2),
-                _words(point, step),
-            )
+            _column(max(x(n - 0.5), _LEFT), min(x(n + 0.5), WIDTH - _RIGHT), point, step)
             for n, (point, step) in enumerate(points)
         ),
         tuple((y(value), value) for value in range(0, top + 1, pitch)),
@@ -106,6 +101,10 @@ def chart(report: Report) -> Chart | None:
         counts[0],
         counts[-1],
     )
+
+
+def _column(left: float, right: float, counts: Counts, step: StepEntry | None) -> Column:
+    return Column(left, round(right - left, 2), _words(counts, step))
 
 
 def _words(counts: Counts, step: StepEntry | None) -> str:

@@ -35,8 +35,7 @@ def _blocks(report: Report) -> Iterator[Iterator[str]]:
         yield _steps(report)
     if report.with_state("kept", "refused"):
         yield _kept(report)
-    if report.findings:
-        yield _findings(report)
+    yield from _findings(report)
     if report.paths:
         yield _paths(report)
     if report.hot_files:
@@ -105,16 +104,18 @@ def _kept(report: Report) -> Iterator[str]:
         yield f"- {_text(step.title)} ({_text(step.cause or '')}){reason}"
 
 
-def _findings(report: Report) -> Iterator[str]:
-    yield "### What stands in the way"
+def _findings(report: Report) -> Iterator[Iterator[str]]:
+    """A block a code, so that a long list leaves out codes from the end."""
+    heading = ["### What stands in the way", ""]
     for code, found in report.findings_by_code.items():
-        yield ""
-        head = f"{code} {_text(explain(code).name)} ({len(found)})"
         rows = [
             f"- {_code(f'{f.path}:{f.line}')} {_text(f.reason)}<br>Remedy: {_text(f.remedy)}"
             for f in found[:_ROWS]
         ]
-        yield from _folded(head, [*rows, *_rest(len(found), "- *and {}*")])
+        head = f"{code} {_text(explain(code).name)} ({len(found)})"
+        folded = _folded(head, [*rows, *_rest(len(found), "- *and {}*")])
+        yield iter([*heading, *folded])
+        heading = []
 
 
 def _paths(report: Report) -> Iterator[str]:

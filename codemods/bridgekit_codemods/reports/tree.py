@@ -36,7 +36,8 @@ def branches(graph: Graph) -> Branch:
     """The tree of a program; packages with a single child are one branch with it."""
     root = Branch("")
     for function in graph.functions:
-        effects = Counter(graph.leaves[leaf].effect for leaf in function.leaves)
+        calls = (graph.leaves[number] for number in function.leaves)
+        effects = Counter(leaf.effect for leaf in calls if leaf.kind == "call")
         branch = root
         _count(branch, function, effects)
         for part in function.module.split("."):
