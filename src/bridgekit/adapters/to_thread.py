@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from dataclasses import fields
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from bridgekit.engine.affinity import Affinity
@@ -148,20 +150,9 @@ async def run_sync(
 async def run_sync(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
 
-async def run_sync(  # type: ignore[misc]  # an option has precedence over the function's
-    func: Callable[..., T],
-    /,
-    *args: Any,
-    limiter: CapacityLimiter | None = None,
-    executor: Executor | None = None,
-    timeout: float | None = None,
-    abandon_on_cancel: bool = False,
-    cancel_grace: float | None = None,
-    on_abandoned: OnAbandoned | None = None,
-    affinity: Affinity = "chain",
-    context: ContextMode = "propagate",
-    **kwargs: Any,
-) -> T:
+# The options are picked out of the keywords: thousands of calls may be waiting, and a coroutine has
+# room for each of its variables, and for the widest call it makes, as long as it lives.
+async def run_sync(func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call ``func(*args, **kwargs)`` on a worker thread and await its result.
 
     The call sees the context variables of this task, and what it sets comes back. An exception
@@ -200,29 +191,10 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
     :raises RuntimeError: ``context="share"`` and the task's own context cannot be found.
     :raises DeadlockError: ``affinity="main"`` and the main thread cannot serve the call.
     """
-    if (
-        limiter is not None
-        or executor is not None
-        or timeout is not None
-        or abandon_on_cancel
-        or cancel_grace is not None
-        or on_abandoned is not None
-        or affinity != "chain"
-        or context != "propagate"
-    ):
-        options = CallOptions(
-            affinity=affinity,
-            limiter=limiter,
-            executor=executor,
-            timeout=timeout,
-            abandon_on_cancel=abandon_on_cancel,
-            cancel_grace=cancel_grace,
-            on_abandoned=on_abandoned,
-            context=context,
-        )
-        crossing = cross(func, args, kwargs, options)
+    if kwargs and not _OPTIONS.isdisjoint(kwargs):
+        crossing = _with_options(func, args, kwargs)
         del func, args, kwargs
-        return cast(T, await crossing)
+        return await crossing
     host = current_host()
     if host.checkpoints:
         await host.checkpoint()
@@ -239,6 +211,36 @@ async def run_sync(  # type: ignore[misc]  # an option has precedence over the f
         if not work.ended:
             work.desert(error)
         raise
+
+
+_OPTIONS = frozenset(field.name for field in fields(CallOptions))
+
+
+def _with_options(
+    func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Coroutine[Any, Any, T]:
+    options = CallOptions(**{name: kwargs.pop(name) for name in _OPTIONS & kwargs.keys()})
+    return cross(func, args, kwargs, options)
+
+
+def _signature(
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    limiter: CapacityLimiter | None = None,
+    executor: Executor | None = None,
+    timeout: float | None = None,
+    abandon_on_cancel: bool = False,
+    cancel_grace: float | None = None,
+    on_abandoned: OnAbandoned | None = None,
+    affinity: Affinity = "chain",
+    context: ContextMode = "propagate",
+    **kwargs: Any,
+) -> T:
+    raise NotImplementedError
+
+
+run_sync.__signature__ = inspect.signature(_signature)  # type: ignore[attr-defined]
 
 
 async def run_call(
