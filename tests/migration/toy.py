@@ -18,7 +18,8 @@ from bridgekit_codemods.migration.guard import GuardResult
 from bridgekit_codemods.migration.runner import Outcome, Runner
 from bridgekit_codemods.migration.session import open_session
 from bridgekit_codemods.migration.undo import undo
-from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.planning.overview import Overview
+from bridgekit_codemods.planning.steps import Bridges, Finding, Step
 from bridgekit_codemods.program.source import read_sources
 
 PROGRAM: dict[str, bytes] = {
@@ -73,6 +74,12 @@ class ScriptedPlanner:
 
     def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
         return (self.objections[step.key],) if step.key in self.objections else ()
+
+    def bridges(self, sources: Mapping[str, bytes]) -> Bridges:
+        return Bridges(to_thread=int(sources.get("app/mid.py") == MID))
+
+    def overview(self, sources: Mapping[str, bytes]) -> Overview:
+        return Overview()
 
 
 class QuickGuard:

@@ -10,7 +10,7 @@ from bridgekit_codemods.migration.errors import PlannerError
 from bridgekit_codemods.migration.integrity import check_tests
 from bridgekit_codemods.migration.patches import patch
 from bridgekit_codemods.migration.runner import Sources, changed, overlay, tree_digest
-from bridgekit_codemods.planning.steps import Planner, Step
+from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Planner, Step
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class PlannedStep:
     step: Step
     diff: str
     objections: tuple[str, ...] = ()
+    bridges: Bridges = NO_BRIDGES
+    """Those of the program after the step; a step that is refused changes nothing."""
 
 
 def preview(
@@ -52,7 +54,8 @@ def preview(
             *check_tests(sources, changes),
             *planner.verify(step, after),
         )
-        yield PlannedStep(number, step, patch(sources, changes), objections)
+        bridges = planner.bridges(sources if objections else after)
+        yield PlannedStep(number, step, patch(sources, changes), objections, bridges)
         if until in {step.key, str(number)}:
             return
         if objections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from bridgekit_codemods.planning.steps import Bridges, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
@@ -53,3 +54,32 @@ def twin_of(program: Program, function: Function) -> Function | None:
             return twin if twin is not None and twin.is_async else None
         case _:
             return None
+
+
+def count_bridges(program: Program) -> Bridges:
+    """The bridges that stand in the text of a program. Ask with `program.derived(count_bridges)`.
+
+    A bridge counts once for each place where it is written, however often it runs.
+    """
+    to_thread = to_loop = 0
+    for site in program.calls:
+        if site.kind != "call" or program.files[site.path].is_test:
+            continue
+        # `async_to_sync(f)(x)` is two calls and one bridge
+        if isinstance(site.node, ast.Call) and not isinstance(site.node.func, ast.Call):
+            to_thread += any(is_thread_bridge(dotted) for dotted in site.externals)
+            to_loop += any(is_loop_bridge(dotted) for dotted in site.externals)
+    return Bridges(to_thread, to_loop)
+
+
+def predict_bridges(program: Program, step: Step) -> Bridges:
+    """The bridges after a step, from those that stand in `program` and what the step announces."""
+    before = program.derived(count_bridges)
+    change = {"to_thread": before.to_thread, "async_to_sync": before.to_loop}
+    for sign, names in ((1, step.bridges_added), (-1, step.bridges_removed)):
+        for name in names:
+            kind, _, what = name.partition(": ")
+            user = program.functions.get(what.rpartition(" in ")[2])
+            if kind in change and not (user is not None and program.files[user.path].is_test):
+                change[kind] += sign
+    return Bridges(change["to_thread"], change["async_to_sync"])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,12 +27,15 @@ from bridgekit_codemods.planning.frameworks import (
     is_request_awaitable,
     sync_entries,
 )
+from bridgekit_codemods.planning.scope import FRAMEWORK
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
 _EAGER = frozenset({"selectin", "joined", "immediate", "subquery", "raise", "raise_on_sql"})
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Forms = Callable[[CallSite], frozenset[str]]
+"""The kinds of waiting for which a site has an async form."""
 
 
 @dataclass(frozen=True)
@@ -197,29 +200,57 @@ class Colours:
 
     def awaitable_here(self, site: CallSite) -> bool:
         """Says whether the site has an async form of its own: a library twin or a framework's."""
+        return bool(self.forms(site))
+
+    def forms(self, site: CallSite) -> frozenset[str]:
+        """The kinds of waiting for which the site has an async form of its own now."""
         if site.awaited:
-            return False
-        return any(
-            ((found := replacement(dotted)) is not None and found.style != "open")
-            or is_framework_coroutine(dotted)
-            for dotted in site.externals
-        )
+            return frozenset()
+        found: set[str] = set()
+        for dotted in site.externals:
+            form = replacement(dotted)
+            if form is not None and form.style != "open":
+                effect = blocking(dotted)
+                found.add(effect.blocks if effect is not None else "http")
+            if is_framework_coroutine(dotted):
+                found.add(FRAMEWORK)
+        return frozenset(found)
 
-    def uses_async_form(self, function: Function) -> bool:
-        """Says whether the function itself uses something that has an async form."""
-        return bool(self.request_awaitables(function)) or any(
-            self.awaitable_here(site)
-            or any(self.native(target.function) for target in site.targets)
-            for site in self.sites(function)
-        )
+    def uses_async_form(
+        self, function: Function, only: frozenset[str] | None = None, forms: Forms | None = None
+    ) -> bool:
+        """Says whether the function itself uses something that has an async form.
 
-    def wanted(self, movable: Iterable[Function]) -> frozenset[Function]:
+        `only` are the kinds of waiting that count, None for all. `forms` says what has an async
+        form, in place of what has one now.
+        """
+        if self.request_awaitables(function) and (only is None or FRAMEWORK in only):
+            return True
+        forms = forms or self.forms
+        for site in self.sites(function):
+            if any(self.native(target.function) for target in site.targets):
+                return True
+            kinds = forms(site)
+            if kinds if only is None else kinds & only:
+                return True
+        return False
+
+    def wanted(
+        self,
+        movable: Iterable[Function],
+        only: frozenset[str] | None = None,
+        goals: frozenset[Function] | None = None,
+        forms: Forms | None = None,
+    ) -> frozenset[Function]:
         """Of the functions that may change colour, those that should.
 
-        `movable` are sync functions without an obstacle.
+        `movable` are sync functions without an obstacle. `goals` are the functions for whose sake
+        others change; None for all that a framework may await. `only` and `forms` are those of
+        `uses_async_form`. What calls a native function is wanted whatever that waits for: a
+        function that is native already needs no reason.
         """
         candidates = {f for f in movable if not self.native(f)}
-        needs = {f for f in candidates if self.uses_async_form(f)}
+        needs = {f for f in candidates if self.uses_async_form(f, only, forms)}
         callers: dict[Function, set[Function]] = defaultdict(set)
         for function in candidates:
             for site in self.sites(function):
@@ -230,8 +261,7 @@ class Colours:
             for caller in callers[pending.pop()] - needs:
                 needs.add(caller)
                 pending.append(caller)
-        roots = [f for f in self.entries if f in needs or self.native(f)]
-        roots += [f for f in self.program.functions.values() if f.is_async]
+        roots = self._roots(goals, needs)
         seen: set[Function] = set(roots)
         pending = list(roots)
         while pending:
@@ -245,6 +275,29 @@ class Colours:
         for function in list(seen):
             seen |= self.program.family(function)
         return frozenset(f for f in seen if f in candidates)
+
+    def _roots(self, goals: frozenset[Function] | None, needs: set[Function]) -> list[Function]:
+        """Where the walk downward begins: what the loop will run, or runs already."""
+        if goals is None:
+            roots = [f for f in self.entries if f in needs or self.native(f)]
+            return roots + [f for f in self.program.functions.values() if f.is_async]
+        roots = [f for f in goals if f in needs or self.native(f)]
+        return self._with_natives(roots)
+
+    def _with_natives(self, roots: list[Function]) -> list[Function]:
+        """The roots with the native functions below them, through which the walk goes on."""
+        seen = set(roots)
+        pending = list(roots)
+        while pending:
+            function = pending.pop()
+            below = [self.facades[function]] if function in self.facades else []
+            for site in self.sites(function):
+                below += [t.function for t in site.targets if self.native(t.function)]
+            for callee in below:
+                if callee not in seen:
+                    seen.add(callee)
+                    pending.append(callee)
+        return list(seen)
 
 
 def uses_thread_bound(site: CallSite) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from bridgekit_codemods.planning.arity import accepts
@@ -33,11 +33,18 @@ from bridgekit_codemods.program.symbols import Function
 class Obstacles:
     """Looks for what stands in the way of a function's change of colour.
 
-    `kept` are qualified names whose change turned the guard red in an earlier step.
+    `kept` are qualified names whose change turned the guard red in an earlier step. `held` are
+    functions that stay sync by choice, each with the finding that says whose.
     """
 
-    def __init__(self, colours: Colours, kept: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        colours: Colours,
+        kept: frozenset[str] = frozenset(),
+        held: Mapping[Function, Finding] | None = None,
+    ) -> None:
         self.colours = colours
+        self.held = held or {}
         self.program: Program = colours.program
         self.kept = kept
         self._found: dict[Function, tuple[Finding, ...]] = {}
@@ -75,6 +82,8 @@ class Obstacles:
 
     def _look(self, function: Function) -> Iterator[Finding]:
         node = function.node
+        if function in self.held:
+            yield self.held[function]
         if function.qualname in self.kept:
             yield self._finding(
                 function,

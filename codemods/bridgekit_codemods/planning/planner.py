@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from bridgekit_codemods.planning.bridges import count_bridges
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.merging import with_its_like
-from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.planning.overview import Overview, overview
+from bridgekit_codemods.planning.prospects import concerns, serves
+from bridgekit_codemods.planning.scope import EVERYTHING, Scope
+from bridgekit_codemods.planning.settings import settings
+from bridgekit_codemods.planning.steps import Bridges, Finding, Step
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
 from bridgekit_codemods.program.loading import Programs
@@ -40,7 +45,7 @@ class RulePlanner:
         """The next step, or None when nothing is left that can be done."""
         program = self.program(sources)
         for rule in RULES:
-            step = rule.propose(program, self.options, kept)
+            step = self._first(rule, program, kept)
             if step is None or not step.changes:
                 continue
             if self.options.granularity != "layer":
@@ -49,22 +54,47 @@ class RulePlanner:
             return with_its_like(step, sources, kept, propose)
         return None
 
+    def _first(self, rule: Rule, program: Program, kept: frozenset[str]) -> Step | None:
+        """The first step of a rule that the scope needs."""
+        passed = kept
+        while True:
+            step = rule.propose(program, self.options, passed)
+            if step is None or step.key in passed or serves(program, self.options.scope, step):
+                return step
+            passed |= {step.key}
+
     def _propose(
         self, rule: Rule, kept: frozenset[str], sources: Mapping[str, bytes]
     ) -> Step | None:
-        return rule.propose(self.program(sources), self.options, kept)
+        return self._first(rule, self.program(sources), kept)
 
     def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What the rules leave alone in the program as it is now, sorted by place."""
         program = self.program(sources)
         found = {
-            finding for rule in RULES for finding in rule.findings(program, self.options, kept)
+            finding
+            for rule in RULES
+            if concerns(program, self.options.scope, rule.code)
+            for finding in rule.findings(program, self.options, kept)
         }
+        found.update(program.derived(settings).findings)
         return tuple(sorted(found, key=lambda f: (f.path, f.line, f.code, f.reason)))
 
     def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
         """Messages of the static check after the step; none if it is fine."""
         return verify_program(self.program(sources_after), frozenset(step.members))
+
+    def bridges(self, sources: Mapping[str, bytes]) -> Bridges:
+        """The bridges that these sources cross while they run."""
+        return self.program(sources).derived(count_bridges)
+
+    def overview(self, sources: Mapping[str, bytes]) -> Overview:
+        """The scope of the walk in numbers.
+
+        Raises:
+            ScopeError: a goal of the scope names nothing.
+        """
+        return overview(self.program(sources), self.options.scope)
 
 
 def build_planner(
@@ -72,9 +102,15 @@ def build_planner(
     client: Literal["httpx", "httpx2"] = "httpx",
     target: Literal["quart", "flask"] = "quart",
     granularity: Granularity = "module",
+    scope: Scope = EVERYTHING,
 ) -> RulePlanner:
-    """The planner for what the user chose."""
-    return RulePlanner(Options(client=client, target=target, granularity=granularity))
+    """The planner for what the user chose.
+
+    A scope that leaves out views ends on Flask: a change of framework concerns every view.
+    """
+    if not scope.changes_framework:
+        target = "flask"
+    return RulePlanner(Options(client=client, target=target, granularity=granularity, scope=scope))
 
 
 def build_survey(sources: Mapping[str, bytes], planner: RulePlanner | None = None) -> Survey:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bridgekit_codemods.planning.overview import Overview
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,24 @@ class Step:
     """Run the whole guard after this step in any case."""
 
 
+@dataclass(frozen=True)
+class Bridges:
+    """The bridges that a program crosses while it runs; those of its tests are left out."""
+
+    to_thread: int = 0
+    """Places where async code sends a call to a worker thread."""
+    to_loop: int = 0
+    """Places where sync code waits for a coroutine: the facades, and calls written by hand."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.to_thread + self.to_loop
+
+
+NO_BRIDGES = Bridges()
+
+
 class Planner(Protocol):
     """Decides what comes next.  Pure: the same arguments give the same answer."""
 
@@ -56,4 +77,16 @@ class Planner(Protocol):
 
     def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
         """Messages of a static check of the program after ``step``; empty when it is fine."""
+        ...
+
+    def bridges(self, sources: Mapping[str, bytes]) -> Bridges:
+        """The bridges that these sources cross while they run."""
+        ...
+
+    def overview(self, sources: Mapping[str, bytes]) -> Overview:
+        """The scope of the walk in numbers.
+
+        Raises:
+            ScopeError: a goal of the scope names nothing.
+        """
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bridgekit_codemods.editing import FileEdits
+from bridgekit_codemods.planning.scope import EVERYTHING, Scope
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 
@@ -21,12 +22,13 @@ class Options:
     `client` is the HTTP library under the shim that replaces requests; `target` the framework at
     which the walk ends ("flask" stops before the change of framework); `granularity` how much one
     step changes: one function (with those that must move along), the ready functions of one module,
-    or all ready functions, a whole layer of the call graph.
+    or all ready functions, a whole layer of the call graph; `scope` what the walk leaves out.
     """
 
     client: Literal["httpx", "httpx2"] = "httpx"
     target: Literal["quart", "flask"] = "quart"
     granularity: Granularity = "module"
+    scope: Scope = EVERYTHING
 
 
 class Rule(Protocol):

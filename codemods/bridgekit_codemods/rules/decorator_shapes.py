@@ -55,8 +55,10 @@ class Wrapping:
     """How the wrapper writes `time.sleep`; empty if it never sleeps."""
 
 
-def read_wrapping(colours: Colours, decorator: Function) -> Wrapping:
-    """Takes the decorator apart.
+def read_wrapping(
+    colours: Colours, decorator: Function, assumed: frozenset[Function] = frozenset()
+) -> Wrapping:
+    """Takes the decorator apart. Those of `assumed` count as converted already.
 
     Raises:
         Leave: some part of it might not mean the same around an awaited call.
@@ -71,7 +73,7 @@ def read_wrapping(colours: Colours, decorator: Function) -> Wrapping:
     if not direct.params:
         raise Leave(decorator.node, "the decorator takes no function")
     parameter = direct.params[0].name
-    _check_returned(colours, direct, wrapper, last.value)
+    _check_returned(colours, direct, wrapper, last.value, assumed)
     for statement in before:
         if statement is not wrapper.node:
             _check_beside(direct, statement, parameter, wrapper.name)
@@ -83,10 +85,15 @@ def read_wrapping(colours: Colours, decorator: Function) -> Wrapping:
     return Wrapping(parameter, wrapper, twin, last.value, _sleeps(colours, wrapper))
 
 
-def can_be_two_coloured(colours: Colours, decorator: Function) -> bool:
-    """Says whether the decorator has a shape of which a twin for coroutine functions is known."""
+def can_be_two_coloured(
+    colours: Colours, decorator: Function, assumed: frozenset[Function] = frozenset()
+) -> bool:
+    """Says whether the decorator has a shape of which a twin for coroutine functions is known.
+
+    Those of `assumed` count as converted already.
+    """
     try:
-        read_wrapping(colours, decorator)
+        read_wrapping(colours, decorator, assumed)
     except Leave:
         return False
     return True
@@ -124,14 +131,20 @@ def _nested(colours: Colours, outer: Function, node: ast.FunctionDef) -> Functio
     raise Leave(outer.node, "the wrapper was not found")
 
 
-def _check_returned(colours: Colours, direct: Function, wrapper: Function, value: ast.expr) -> None:
+def _check_returned(
+    colours: Colours,
+    direct: Function,
+    wrapper: Function,
+    value: ast.expr,
+    assumed: frozenset[Function],
+) -> None:
     match value:
         case ast.Name(id=name) if name == wrapper.name:
             return
         case ast.Call(func=callee, args=[ast.Name(id=name)], keywords=[]) if name == wrapper.name:
             dotted = colours.program.resolve(direct.path, callee)
             other = colours.program.functions.get(dotted or "")
-            if other is not None and is_two_coloured(other):
+            if other is not None and (other in assumed or is_two_coloured(other)):
                 return
             raise Leave(value, f"{ast.unparse(callee)} takes plain functions only")
         case _:

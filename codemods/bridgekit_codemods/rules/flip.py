@@ -17,6 +17,7 @@ from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.order import Group, groups
+from bridgekit_codemods.planning.selection import Selection
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
@@ -41,7 +42,7 @@ class Flip:
         """The lowest functions of one module that can change colour now."""
         refused: dict[str, Finding] = {}
         while True:
-            walk = Walk(program, kept, refused, options.granularity)
+            walk = Walk(program, kept, refused, options)
             try:
                 return walk.next_step()
             except Unconvertible as problem:
@@ -53,7 +54,7 @@ class Flip:
         """Why functions that block, on the way of a view, stay sync."""
         refused: dict[str, Finding] = {}
         while True:
-            walk = Walk(program, kept, refused, options.granularity)
+            walk = Walk(program, kept, refused, options)
             try:
                 walk.try_step()
             except Unconvertible as problem:
@@ -70,19 +71,23 @@ class Walk:
         program: Program,
         kept: frozenset[str],
         refused: dict[str, Finding],
-        granularity: Granularity,
+        options: Options,
     ) -> None:
         self.program = program
         self.kept = kept
-        self.granularity = granularity
+        self.granularity: Granularity = options.granularity
+        self.selection = Selection(program, options.scope)
         self.refused = refused
         self.colours = program.derived(Colours)
         alone = {key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX)}
-        self.obstacles = Obstacles(self.colours, frozenset(alone) | frozenset(refused))
+        self.obstacles = Obstacles(
+            self.colours, frozenset(alone) | frozenset(refused), self.selection.held
+        )
         movable = self.obstacles.movable
         if not serves_async_views(program):
             movable -= self.colours.entries
-        self.wanted = self.colours.wanted(movable)
+        self.choice = self.selection.choose(movable)
+        self.wanted = self.choice.wanted
 
     def findings(self) -> tuple[Finding, ...]:
         """One finding for each blocking function that stays sync on the way of an entry."""
@@ -92,6 +97,12 @@ class Walk:
             if self.colours.native(function) or not self.colours.blocks(function):
                 continue
             if function in self.wanted:
+                continue
+            kinds = self.colours.blocks(function)
+            if not self.selection.scope.includes(kinds) and "bridge" not in kinds:
+                continue
+            if function in self.choice.bridged:
+                found.append(self.choice.bridged[function])
                 continue
             refusal = self.refused.get(function.qualname)
             own = [o for o in self.obstacles.of(function) if not self._passing(function, o)]
@@ -114,7 +125,10 @@ class Walk:
         )
 
     def _reached(self) -> set[Function]:
+        goals = self.selection.goals
         seen = set(self.colours.entries) | set(self.colours.sync_entries)
+        if goals is not None:
+            seen = set(goals)
         pending = list(seen)
         while pending:
             for site in self.colours.sites(pending.pop()):

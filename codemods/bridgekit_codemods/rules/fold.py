@@ -12,6 +12,7 @@ from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.arity import accepts
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
@@ -86,6 +87,9 @@ class FoldFacades:
 def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
     """Who keeps the facade alive, in words; None if nobody does."""
     program = colours.program
+    pattern = program.derived(settings).kept.get(facade)
+    if pattern is not None:
+        return f"kept sync by the pattern {pattern!r} in pyproject.toml"
     for site in program.callers_of(facade):
         if site.caller is not twin or site.kind != "call":
             return f"called at {site.path}:{site.span.line}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.selection import Selection
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
@@ -28,10 +29,10 @@ class PureViews:
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         """All of them; one by one after a step that turned red."""
-        if not _on_quart(program):
+        if not _on_quart(program) or not options.scope.changes_framework:
             return None
         colours = program.derived(Colours)
-        obstacles = Obstacles(colours)
+        obstacles = Obstacles(colours, held=Selection(program, options.scope).held)
         suspects = {
             name
             for key in kept

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bridgekit.cli.plan import known_step, show
+from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -25,6 +26,7 @@ from bridgekit.cli.target import (
     open_target,
     planner_for,
 )
+from bridgekit_codemods.migration.continuing import settle_scope
 from bridgekit_codemods.migration.guard import CommandGuard, default_command, split
 from bridgekit_codemods.migration.runner import Runner
 from bridgekit_codemods.migration.session import open_session
@@ -52,9 +54,19 @@ def command(
     client: ClientOption = Client.httpx,
     framework: TargetOption = Framework.quart,
     granularity: GranularityOption = Granularity.module,
+    only: OnlyOption = None,
+    goal: GoalOption = None,
+    bridge_below: BridgeBelowOption = None,
+    rescope: Annotated[
+        bool,
+        typer.Option(
+            "--rescope", help="Go on with other limits than the migration was started with."
+        ),
+    ] = False,
 ) -> None:
     """Walk the program to async, step by step, with its tests green after every step."""
-    choices = Choices(client, framework, granularity)
+    scope = scope_of(only, goal, bridge_below)
+    choices = Choices(client, framework, granularity, scope)
     with explained():
         if not write:
             show(path, choices, until, diff=True, as_json=False)
@@ -62,10 +74,14 @@ def command(
             known_step(path, choices, until)
         target = open_target(path)
         words = _guard_command(guard, target)
+        planner = planner_for(choices)
+        planner.overview(target.sources)  # names what does not exist before anything changes
         signal.signal(signal.SIGTERM, _terminate)
         with open_session(target.root) as session, progress(Printer()) as observer:
+            if note := settle_scope(session.ledger, scope, rescope):
+                observer.note(note)
             tests = CommandGuard(words, target.root, session.state / "logs", guard_timeout)
-            runner = Runner(session, planner_for(choices), tests, read_sources, observer)
+            runner = Runner(session, planner, tests, read_sources, observer)
             outcome = runner.run(until, retry)
     printer = Printer()
     printer.print(lines.kept(entry) for entry in outcome.kept)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -23,7 +25,17 @@ from bridgekit.cli.target import (
 )
 from bridgekit_codemods.migration.preview import PlannedStep, preview
 from bridgekit_codemods.migration.session import history_of
-from bridgekit_codemods.reports import lines, machine
+from bridgekit_codemods.planning.facts import Facts
+from bridgekit_codemods.planning.library import library_plan
+from bridgekit_codemods.planning.recording import (
+    Gain,
+    Gains,
+    RecordingError,
+    Wait,
+    read_recording,
+)
+from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.reports import libraries, lines, machine, plans
 from bridgekit_codemods.reports.terminal import Printer
 
 
@@ -32,39 +44,116 @@ def command(
     client: ClientOption = Client.httpx,
     framework: TargetOption = Framework.quart,
     granularity: GranularityOption = Granularity.module,
+    only: OnlyOption = None,
+    goal: GoalOption = None,
+    bridge_below: BridgeBelowOption = None,
     until: Annotated[str | None, typer.Option(help="Last step to show: number or key.")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show the difference of each step.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Explain one function instead: colour, reason, obstacles, tests.",
+            metavar="FUNCTION",
+        ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines of recorded waiting; each step then says how much of it it frees.",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None,
+    library: Annotated[
+        bool,
+        typer.Option("--library", help="Plan an async twin beside the sync API of a library."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step to come, in order.  Nothing is written."""
+    choices = Choices(client, framework, granularity, scope_of(only, goal, bridge_below))
+    if explain is not None and (library or recording is not None):
+        fail("--explain goes with no other kind of plan")
     with explained():
-        show(path, Choices(client, framework, granularity), until, diff, as_json)
+        if explain is not None:
+            explain_function(path, choices, explain, as_json)
+        if library:
+            show_library(path, choices, as_json)
+        waits = _waits(recording) if recording is not None else None
+        show(path, choices, until, diff, as_json, waits)
 
 
 def show(
-    path: PathArgument, choices: Choices, until: str | None, diff: bool, as_json: bool
+    path: PathArgument,
+    choices: Choices,
+    until: str | None,
+    diff: bool,
+    as_json: bool,
+    waits: tuple[Wait, ...] | None = None,
 ) -> None:
     """Print the plan; ends the command with its exit code."""
     target = open_target(path)
     history = history_of(target.root)
     planner = planner_for(choices)
     printer = Printer()
+    overview = planner.overview(target.sources)
+    if not as_json:
+        printer.print(plans.overview(overview))
+    in_all = Gains(Program.load(target.sources), waits) if waits is not None else None
     steps: list[PlannedStep] = []
+    gains: dict[int, Gain] = {}
     kept = history.kept_keys
     first = len(history.applied) + 1
     for planned in preview(planner, target.sources, kept, until, first):
         steps.append(planned)
+        if in_all is not None and not planned.objections:
+            gains[planned.number] = in_all.step(planned.step.members)
         if not as_json:
-            printer.print(lines.planned(planned, diff))
+            printer.print(plans.planned(planned, diff, gains.get(planned.number)))
     if until is not None and not any(_names(until, planned) for planned in steps):
         fail(f"--until {until}: the plan has no such step; give a number or a key of `plan`")
     findings = planner.findings(target.sources, kept)
     if as_json:
-        print(machine.dump(machine.plan(steps, findings, target.problems)))
+        data = plans.plan(overview, steps, findings, target.problems, gains, in_all)
+        print(machine.dump(data))
     else:
+        if in_all is not None:
+            printer.print(plans.gains(in_all))
         printer.print(lines.plan_summary(len(steps), findings))
         printer.print(lines.problems(target.problems))
     raise typer.Exit(target.code(bool(steps or findings)))
+
+
+def explain_function(path: PathArgument, choices: Choices, name: str, as_json: bool) -> None:
+    """Print what is known of one function; ends the command with its exit code."""
+    target = open_target(path)
+    facts = Facts(Program.load(target.sources), choices.scope)
+    found = facts.of(facts.find(name))
+    if as_json:
+        print(machine.dump(plans.facts_json(found)))
+    else:
+        Printer().print(plans.facts(found))
+    raise typer.Exit(target.code(False))
+
+
+def show_library(path: PathArgument, choices: Choices, as_json: bool) -> None:
+    """Print the plan of a library's async twin; ends the command with its exit code."""
+    target = open_target(path)
+    found = library_plan(Program.load(target.sources), choices.scope)
+    if as_json:
+        print(machine.dump(libraries.plan_json(found, target.problems)))
+    else:
+        printer = Printer()
+        printer.print(libraries.plan(found))
+        printer.print(lines.problems(target.problems))
+    raise typer.Exit(target.code(bool(found.twins)))
+
+
+def _waits(recording: Path) -> tuple[Wait, ...]:
+    try:
+        return read_recording(recording.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecordingError) as error:
+        fail(f"--recording {recording}: {error}")
 
 
 def _names(until: str, planned: PlannedStep) -> bool:

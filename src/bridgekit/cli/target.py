@@ -16,6 +16,7 @@ from bridgekit_codemods import catalog
 from bridgekit_codemods.catalog.extensions import extensions
 from bridgekit_codemods.migration.checks import Problem, problems
 from bridgekit_codemods.migration.errors import BaselineError, MigrationError
+from bridgekit_codemods.planning.scope import EVERYTHING, Scope, ScopeError
 from bridgekit_codemods.planning.steps import Planner
 from bridgekit_codemods.program.source import read_sources
 
@@ -62,6 +63,7 @@ class Choices:
     client: Client = Client.httpx
     target: Framework = Framework.quart
     granularity: Granularity = Granularity.module
+    scope: Scope = EVERYTHING
 
 
 PathArgument = Annotated[
@@ -133,6 +135,7 @@ def planner_for(choices: Choices) -> Planner:
         client=choices.client.value,
         target=choices.target.value,
         granularity=choices.granularity.value,
+        scope=choices.scope,
     )
     return planner
 
@@ -151,5 +154,5 @@ def explained() -> Iterator[None]:
     except BaselineError as error:
         print(error.output, file=sys.stderr)
         fail(str(error), Exit.FINDINGS)
-    except MigrationError as error:
+    except (MigrationError, ScopeError) as error:
         fail(str(error))

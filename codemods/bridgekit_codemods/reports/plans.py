@@ -1,0 +1,135 @@
+"""What `plan` prints beside its steps: scope and closures, bridges, gains, facts of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bridgekit_codemods.migration.checks import Problem
+from bridgekit_codemods.migration.preview import PlannedStep
+from bridgekit_codemods.planning.facts import FunctionFacts, Link
+from bridgekit_codemods.planning.overview import Overview
+from bridgekit_codemods.planning.recording import Gain, Gains
+from bridgekit_codemods.planning.steps import Bridges, Finding
+from bridgekit_codemods.reports import lines, machine
+
+_SHOWN = 10
+
+
+def overview(result: Overview) -> Iterator[str]:
+    """How far each kind of waiting reaches, what the scope is, what was weighed and kept."""
+    if result.closures:
+        yield "waits for     calls  functions  become async  of them views"
+        for closure in result.closures:
+            yield (
+                f"  {closure.kind:<11}{closure.seeds:>6}{closure.waiting:>11}"
+                f"{closure.becoming_async:>14}{closure.views:>15}"
+            )
+        yield "  (become async: with --only of that kind alone)"
+    yield f"scope: {result.scope.words()}: {_functions(result.becoming_async)} async"
+    for family in result.weighed:
+        yield f"weighed: {family.words()}: {'bridged' if family.bridged else 'flipped'}"
+    if result.kept:
+        yield f"kept sync by pyproject.toml: {_listed(result.kept)}"
+    yield ""
+
+
+def planned(step: PlannedStep, diff: bool, gain: Gain | None = None) -> Iterator[str]:
+    """A step to come, with the bridges that the program has after it."""
+    *head, _ = lines.planned(step, diff=False)
+    yield from head
+    yield f"  bridges after: {bridges(step.bridges)}"
+    if gain is not None:
+        yield f"  frees {gain.share:.1%} of the recorded waiting ({gain.seconds:.3g} s)"
+    if diff:
+        yield from step.diff.removesuffix("\n").split("\n")
+    yield ""
+
+
+def bridges(found: Bridges) -> str:
+    """The number of bridges in words."""
+    return f"{found.total} ({found.to_thread} to a thread, {found.to_loop} to the loop)"
+
+
+def gains(found: Gains) -> Iterator[str]:
+    """What the steps free of the recorded waiting in all, and who keeps the rest."""
+    share = found.freed / found.total if found.total else 0.0
+    yield (
+        f"recorded waiting: {found.total:.3g} s, of which the steps free {share:.1%} "
+        f"({found.freed:.3g} s)"
+    )
+    for name, seconds in list(found.held.items())[:_SHOWN]:
+        yield f"  {seconds:.3g} s still hold a thread in {name}"
+    if found.unknown:
+        yield f"  {found.unknown:.3g} s belong to no function and view of this program"
+
+
+def facts(found: FunctionFacts) -> Iterator[str]:
+    """Everything about one function."""
+    waits = f", waits for {', '.join(found.waits_for)}" if found.waits_for else ""
+    yield f"{found.function}  ({found.path}:{found.line})"
+    yield f"  {found.colour}{waits}"
+    yield f"  {found.verdict}"
+    for kind, chain in found.chains.items():
+        yield f"  {kind}:"
+        if not chain:
+            yield "    through a function that it wraps"
+        for link in chain:
+            yield f"    {_link(link)}"
+    yield f"  obstacles: {len(found.obstacles) or 'none'}"
+    for finding in found.obstacles:
+        yield f"    {finding.path}:{finding.line}: {finding.code} {finding.reason}"
+        yield f"        remedy: {finding.remedy}"
+    yield f"  reached by views and hooks: {_listed(found.entry_points) or 'none'}"
+    yield f"  reached by tests: {_listed(found.tests) or 'none'}"
+
+
+def facts_json(found: FunctionFacts) -> dict[str, Any]:
+    """Everything about one function as JSON values."""
+    return asdict(found)
+
+
+def plan(
+    result: Overview,
+    steps: Iterable[PlannedStep],
+    findings: Iterable[Finding],
+    problems: Iterable[Problem],
+    each: Mapping[int, Gain] | None = None,
+    in_all: Gains | None = None,
+) -> dict[str, Any]:
+    """The whole plan as JSON values. `each` are the gains by the number of the step."""
+    steps = list(steps)
+    data = machine.plan(steps, findings, problems)
+    for planned, entry in zip(steps, data["steps"], strict=True):
+        entry["bridges_after"] = asdict(planned.bridges)
+        if each is not None and planned.number in each:
+            entry["gain"] = asdict(each[planned.number])
+    data["scope"] = result.scope.plain()
+    data["closures"] = [asdict(closure) for closure in result.closures]
+    data["becoming_async"] = result.becoming_async
+    data["weighed"] = [asdict(family) | {"bridged": family.bridged} for family in result.weighed]
+    data["kept_by_configuration"] = list(result.kept)
+    if in_all is not None:
+        data["recording"] = {
+            "seconds": in_all.total,
+            "freed": in_all.freed,
+            "unknown": in_all.unknown,
+            "held": dict(in_all.held),
+        }
+    return data
+
+
+def _link(link: Link) -> str:
+    evidence = "" if link.grade == "library" else f"  [{link.grade}]"
+    return f"{link.path}:{link.line}: {link.caller} -> {link.callee}{evidence}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _functions(number: int) -> str:
+    return f"{number} function becomes" if number == 1 else f"{number} functions become"
