@@ -98,7 +98,7 @@ class Call:
     _interrupted = False
     on_end: list[Callable[[], None]] | None = None
     _orphans: set[asyncio.Task[None]] | None = None
-    _serving: asyncio.Task[Any] | None = None
+    _serving: Any = None  # the task that serves; under trio, what stands for it
 
     def __init__(
         self,

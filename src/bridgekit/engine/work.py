@@ -208,13 +208,14 @@ class Work(Call):
                 wish = self.wish
                 if wish is not None:
                     if self.cancel_owed and self.cancel_pending and not wish.though_cancelled:
+                        del wish
                         self._refuse_cancelled()
                         continue
                     try:
                         self.wish = None
-                        serving = self._serving = host.current_task()
+                        self._serving = host.current_task()
                         if host.checkpoints:
-                            with serving:
+                            with self._serving:
                                 await wish.serve()
                         else:
                             await wish.serve()
