@@ -89,7 +89,7 @@ def free_of_references(check: Callable[[Baggage], None]) -> None:
 def without_held_waits(node: Node, size: int, fanned: bool = False) -> Node:
     """Take the limiter from calls that would wait for a thread while they hold a token.
 
-    `test_findings.test_a_token_is_not_held_while_waiting_for_a_thread` shows how that ends.
+    `test_findings.test_a_token_is_taken_before_a_thread` shows how that ends.
     """
     narrow = size < WIDE or node.affinity != "chain"
     limited = node.limited and not (fanned and narrow)
