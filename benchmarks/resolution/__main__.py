@@ -53,12 +53,18 @@ def main() -> int:
     started = time.process_time()
     program = Program.load(read_sources(root))
     seconds = time.process_time() - started
-    result = compare(program, read(options.traces))
+    observed = read(options.traces)
+    result = compare(program, observed)
+    inner = compare(program, observed, tests=False)
     if options.markdown:
-        print(markdown(result))
+        print(markdown(result, inner))
     else:
         print(f"program model: {seconds:.1f} CPU-s, {len(program.functions)} functions")
         print(plain(result))
+        print(
+            f"outside the tests: {inner.resolved} of {inner.sites} "
+            f"({_share(inner.resolved, inner.sites)})"
+        )
     for title, wanted, misses in (
         ("misses", options.misses, result.misses),
         ("wrong", options.wrong or options.misses, result.wrong),
@@ -87,11 +93,15 @@ def plain(result: Comparison) -> str:
     return "\n".join(lines)
 
 
-def markdown(result: Comparison) -> str:
+def markdown(result: Comparison, inner: Comparison) -> str:
     lines = [
-        f"{result.sites} executed call sites reach the program; {result.resolved} "
-        f"({_share(result.resolved, result.sites)}) are resolved, {result.guessed} more are "
-        "guessed.",
+        "| executed call sites that reach the program | sites | resolved | only guessed |",
+        "|---|---|---|---|",
+    ]
+    for name, found in (("all", result), ("outside the tests", inner)):
+        share = _share(found.resolved, found.sites)
+        lines.append(f"| {name} | {found.sites} | {found.resolved} ({share}) | {found.guessed} |")
+    lines += [
         "",
         "| grade | sites | wrong | right | targets observed |",
         "|---|---|---|---|---|",

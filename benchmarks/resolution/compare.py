@@ -47,8 +47,10 @@ class Comparison:
     causes: Counter[str] = field(default_factory=Counter)
 
 
-def compare(program: Program, observed: Observed) -> Comparison:
-    """Resolved: every function that was reached is among the targets, none of them a guess.
+def compare(program: Program, observed: Observed, *, tests: bool = True) -> Comparison:
+    """Call sites of the program, and unless `tests` is false those in its test files.
+
+    Resolved: every function that was reached is among the targets, none of them a guess.
 
     Wrong: a claim that is no guess, where the call went elsewhere; be it to a function of the
     program that is not among the targets or, never reaching any of the targets, to a library.
@@ -59,6 +61,8 @@ def compare(program: Program, observed: Observed) -> Comparison:
     applied = _decorators(program)
     for site in program.calls:
         if site.kind != "call" or site.node in applied:
+            continue
+        if program.files[site.path].is_test and not tests:
             continue
         node = site.node
         assert isinstance(node, ast.Call)

@@ -21,6 +21,7 @@ from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Bridges, Finding, Step
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
+from bridgekit_codemods.program.evidence import resolution
 from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
@@ -153,4 +154,5 @@ def build_survey(sources: Mapping[str, bytes], planner: RulePlanner | None = Non
         leaves=tuple(sorted(leaves, key=lambda leaf: (leaf.path, leaf.line))),
         entry_points=tuple(sorted(points, key=lambda point: (point.path, point.line))),
         findings=planner.findings(sources, frozenset()),
+        resolution=resolution(program),
     )

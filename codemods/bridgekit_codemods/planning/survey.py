@@ -43,3 +43,6 @@ class Survey:
     leaves: tuple[Leaf, ...] = ()
     entry_points: tuple[EntryPoint, ...] = ()
     findings: tuple[Finding, ...] = ()
+    resolution: Mapping[str, int] = field(default_factory=dict)
+    """Number of call expressions by how surely it is known what they reach: a confidence,
+    ``library`` for those that reach no function of the program, or ``unknown``."""

@@ -9,6 +9,7 @@ from bridgekit_codemods.program.calls import (
     Reference,
     Target,
 )
+from bridgekit_codemods.program.evidence import call_sites, explain, resolution
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile, Span, SyntaxProblem, read_sources
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Param, Relationship
@@ -33,5 +34,8 @@ __all__ = [
     "Target",
     "TypeRef",
     "Types",
+    "call_sites",
+    "explain",
     "read_sources",
+    "resolution",
 ]

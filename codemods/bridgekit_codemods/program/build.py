@@ -25,7 +25,9 @@ from bridgekit_codemods.program.source import (
     module_name,
 )
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relationship
+from bridgekit_codemods.program.traced import Traced
 from bridgekit_codemods.program.types import TypeRef
+from bridgekit_codemods.tracing.record import TRACE_FILE, Trace
 
 _ROUNDS = 4
 _K = TypeVar("_K")
@@ -41,6 +43,8 @@ class Build:
 
     def __init__(self, sources: Mapping[str, bytes], parse: Parse) -> None:
         paths = {p for p in sources if p.endswith(".py")}
+        record = sources.get(TRACE_FILE)
+        self.trace = Trace() if record is None else Trace.current(record, sources)
         self.files: dict[str, SourceFile] = {}
         self.problems: list[SyntaxProblem] = []
         self.facts = Facts()
@@ -156,6 +160,9 @@ class Build:
         engine = self.engine
         sites = Sites(engine)
         self.calls: list[CallSite] = sites.all()
+        self.traced = Traced(self.trace, self.facts, self.files, self.wrappers)
+        if self.trace.executed:
+            self.calls = self.traced.sites(self.calls)
         self.references: list[Reference] = sites.references()
         self.patches: list[PatchTarget] = find_patches(engine)
         names = {attr for _, attr in self.relationships}

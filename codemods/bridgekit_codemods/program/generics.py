@@ -136,7 +136,7 @@ class Generics:
         if known is not None:
             return known
         cls = self.engine.facts.classes.get(receiver.name)
-        if cls is None or receiver in self._active:
+        if cls is None or not cls.mro or receiver in self._active:
             return {}
         self._active.add(receiver)
         try:

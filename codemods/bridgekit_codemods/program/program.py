@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from bridgekit_codemods.program.build import Build, Parse
-from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
+from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference, Target
+from bridgekit_codemods.program.evidence import explain
 from bridgekit_codemods.program.hierarchy import external_base
 from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, is_settings, load_file
 from bridgekit_codemods.program.symbols import Class, Function, Relationship
 from bridgekit_codemods.program.templates import template_attributes
 from bridgekit_codemods.program.types import NOTHING, UNKNOWN, Types
+from bridgekit_codemods.tracing.record import Trace
 
 _RECURSION = 20_000
 _T = TypeVar("_T")
@@ -69,6 +71,8 @@ class Program:
     relationships: dict[tuple[str, str], Relationship]
     attribute_uses: tuple[AttributeUse, ...]
     template_attributes: dict[str, frozenset[str]]
+    trace: Trace
+    """What the tests were seen to call, as far as the files are still those of that run."""
     extra: dict[str, bytes]
     """The project's settings files (pyproject.toml, pytest.ini, requirements.txt, ...)."""
 
@@ -77,6 +81,7 @@ class Program:
         self._engine = build.engine
         self.files = build.files
         self.problems = build.problems
+        self.trace = build.trace
         self.functions = build.facts.functions
         self.classes = build.facts.classes
         self.modules = {}
@@ -123,6 +128,18 @@ class Program:
     def callers_of(self, function: Function) -> tuple[CallSite, ...]:
         """The sites that may reach `function`, whatever their grade."""
         return tuple(self._callers.get(function, ()))
+
+    def tests_reaching(self, function: Function) -> tuple[str, ...]:
+        """The tests in which the function was seen to run; empty without a traced run."""
+        return self.derived(_TestMap).tests.get(function, ())
+
+    def called_by_libraries(self, function: Function) -> frozenset[str]:
+        """Dotted names of library code that was seen to call the function."""
+        return self.derived(_TestMap).outside.get(function, frozenset())
+
+    def evidence(self, site: CallSite, target: Target) -> str:
+        """In a few words, why the site is taken to reach the target."""
+        return explain(site, target)
 
     def unresolved_named(self, name: str) -> tuple[CallSite, ...]:
         """Calls `x.name(...)`, and reads of `x.name` where a project property has that name,
@@ -182,6 +199,25 @@ class Program:
         if path not in self._enclosing:
             self._enclosing[path] = self._build.enclosing_map(path)
         return self._enclosing[path].get(node)
+
+
+class _TestMap:
+    """The functions of a traced run by what ran them."""
+
+    def __init__(self, program: Program) -> None:
+        tests: dict[Function, list[str]] = {}
+        known = program._build.traced.function
+        for test, seen in sorted(program.trace.tests.items()):
+            for definition in seen:
+                function = known(definition)
+                if function is not None:
+                    tests.setdefault(function, []).append(test)
+        self.tests = {function: tuple(names) for function, names in tests.items()}
+        self.outside = {
+            inner: frozenset(names)
+            for definition, names in program.trace.outside.items()
+            if (inner := known(definition)) is not None
+        }
 
 
 def _is_unresolved(site: CallSite) -> bool:

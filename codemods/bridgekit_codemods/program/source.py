@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from bridgekit_codemods.tracing.record import TRACE_FILE
+
 TEMPLATE_SUFFIXES = (".html", ".htm", ".jinja2", ".jinja", ".j2")
 _SKIPPED_DIRECTORIES = frozenset(
     {
@@ -161,7 +163,8 @@ def is_settings(path: str) -> bool:
 
 
 def read_sources(root: Path) -> dict[str, bytes]:
-    """Every Python file, template and settings file below `root`, by relative POSIX path, sorted.
+    """Every Python file, template and settings file below `root`, by relative POSIX path, sorted,
+    and the record of a traced run if there is one.
 
     Virtual environments, version control, caches and build output are skipped. Raises OSError when
     `root` cannot be read.
@@ -183,4 +186,7 @@ def read_sources(root: Path) -> dict[str, bytes]:
                 file = here / name
                 if file.is_file():
                     found[file.relative_to(root).as_posix()] = file.read_bytes()
+    trace = root / TRACE_FILE
+    if trace.is_file():
+        found[TRACE_FILE] = trace.read_bytes()
     return dict(sorted(found.items()))

@@ -23,6 +23,7 @@ def survey(result: Survey, problems: Iterable[Problem]) -> dict[str, Any]:
         "files": result.files,
         "functions": result.functions,
         "colours": dict(result.colours),
+        "resolution": dict(result.resolution),
         "leaves": [asdict(leaf) for leaf in result.leaves],
         "entry_points": [asdict(entry) for entry in result.entry_points],
         "findings": [asdict(finding) for finding in result.findings],

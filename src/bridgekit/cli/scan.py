@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridgekit.cli.target import JsonOption, PathArgument, Target, fail, open_target
+from bridgekit.cli.tracing import CallsOption, TraceOption, traced
 from bridgekit_codemods.reports import lines, machine
 from bridgekit_codemods.reports.terminal import Printer
 from bridgekit_codemods.reports.waiting import Waiting
@@ -26,14 +27,26 @@ TreeOption = Annotated[
 ]
 
 
-def command(path: PathArgument, tree: TreeOption = None, as_json: JsonOption = False) -> None:
+def command(
+    path: PathArgument,
+    tree: TreeOption = None,
+    as_json: JsonOption = False,
+    trace: TraceOption = None,
+    calls: CallsOption = False,
+) -> None:
     """Show what blocks, which functions that colours, and what stands in the way."""
     if as_json and tree:
         fail("--json prints JSON and nothing else: leave out --tree")
+    if calls and not as_json:
+        fail("--calls goes with --json")
     target = open_target(path)
+    if trace is not None:
+        target = traced(target, trace)
     printer = Printer()
     shown = None
+    sites: list[dict[str, Any]] = []
     from bridgekit_codemods.planning import planner
+    from bridgekit_codemods.program import call_sites
 
     with Waiting("resolving calls") as waiting:
         if not as_json and (printer.is_terminal if tree is None else tree):
@@ -41,10 +54,15 @@ def command(path: PathArgument, tree: TreeOption = None, as_json: JsonOption = F
             survey = planner.build_survey(target.sources, own)
             waiting.stage("drawing the tree")
             shown = tree_of(target, own.program(target.sources))
+        elif calls:
+            own = planner.build_planner()
+            survey = planner.build_survey(target.sources, own)
+            sites = call_sites(own.program(target.sources))
         else:
             survey = planner.build_survey(target.sources)
     if as_json:
-        print(machine.dump(machine.survey(survey, target.problems)))
+        found = machine.survey(survey, target.problems)
+        print(machine.dump(found | {"calls": sites} if calls else found))
     else:
         if shown is not None:
             printer.show(shown)

@@ -1,0 +1,95 @@
+"""Why a call site is taken to reach a function, in words and as data."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from bridgekit_codemods.program.calls import CallSite, Target
+from bridgekit_codemods.program.types import NONE, UNKNOWN, TypeRef
+
+if TYPE_CHECKING:
+    from bridgekit_codemods.program.program import Program
+
+_SHOWN = 3
+
+
+def explain(site: CallSite, target: Target) -> str:
+    """The evidence for one target of a site."""
+    if target.grade == "traced":
+        return "seen in the traced run"
+    if target.grade == "engine":
+        return "a type checker's answer"
+    receiver = _receiver(site)
+    if target.grade == "guess":
+        if not receiver:
+            return "one of several values, some of them unknown"
+        return f"the receiver may be {receiver}, or something unknown"
+    if target.grade == "override":
+        return f"overrides what is called on {receiver}" if receiver else "a subclass's method"
+    if target.grade == "method":
+        return f"the receiver is {receiver}" if receiver else "an object that can be called"
+    if target.function.name in ("__init__", "__new__", "__post_init__"):
+        return "the class is named"
+    return "the function is named"
+
+
+def _receiver(site: CallSite) -> str:
+    names = [_name(ref) for ref in sorted(site.receiver) if ref not in (UNKNOWN, NONE)]
+    more = f" or {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return " or ".join(names[:_SHOWN]) + more
+
+
+def _name(ref: TypeRef) -> str:
+    if ref.name in ("module", "namespace"):
+        return f"module {ref.args[0].name}"
+    if ref.name in ("type", "super"):
+        return f"class {ref.args[0].name}" if ref.name == "type" else f"super() in {ref.args[0]}"
+    if ref.name in ("external", "function"):
+        return ref.args[0].name
+    return str(ref)
+
+
+def call_sites(program: Program) -> list[dict[str, Any]]:
+    """Every site as JSON values: where, what it may reach, how sure that is, and why."""
+    return [
+        {
+            "file": site.path,
+            "line": site.span.line,
+            "column": site.span.col,
+            "end_line": site.span.end_line,
+            "end_column": site.span.end_col,
+            "kind": site.kind,
+            "name": site.name,
+            "caller": site.caller.qualname if site.caller is not None else None,
+            "targets": [
+                {
+                    "function": target.function.qualname,
+                    "confidence": target.grade,
+                    "evidence": explain(site, target),
+                }
+                for target in site.targets
+            ],
+            "externals": list(site.externals),
+        }
+        for site in program.calls
+    ]
+
+
+def resolution(program: Program) -> dict[str, int]:
+    """How many call expressions have which confidence: that of their least sure target.
+
+    "library" are those that reach library code only, "unknown" those without any target.
+    """
+    counts = dict.fromkeys(
+        ("exact", "method", "override", "traced", "engine", "guess", "library", "unknown"), 0
+    )
+    ranks = list(counts)
+    for site in program.calls:
+        if site.kind != "call" or not isinstance(site.node, ast.Call):
+            continue
+        if site.targets:
+            counts[max((t.grade for t in site.targets), key=ranks.index)] += 1
+        else:
+            counts["library" if site.externals else "unknown"] += 1
+    return counts
