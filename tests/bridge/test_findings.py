@@ -24,6 +24,8 @@ def test_a_token_is_taken_before_a_thread() -> None:
     """
     lines = run_program(
         """
+        import logging
+        logging.getLogger("bridgekit").disabled = True
         to_thread.set_max_workers(1)
         limiter = CapacityLimiter(1)
         async def limited():
@@ -38,8 +40,8 @@ def test_a_token_is_taken_before_a_thread() -> None:
             both = to_thread.run_sync(first, loop), limited()
             return await asyncio.gather(*both, return_exceptions=True)
         async def main():
-            async with asyncio.timeout(5):
-                outcomes = await to_thread.run_sync(async_to_sync(siblings))
+            # No timeout here: with one, the waits could end by themselves.
+            outcomes = await to_thread.run_sync(async_to_sync(siblings))
             say(sorted(type(outcome).__name__ for outcome in outcomes))
             say(limiter.borrowed_tokens)
         asyncio.run(main())
