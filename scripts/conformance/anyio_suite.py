@@ -27,11 +27,6 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
         DESIGN,
         "cancelling the host reaches the coroutine that its thread waits for, abandoned or not",
     ),
-    "test_cancel_worker_thread": (
-        DESIGN,
-        "a thread whose host has been cancelled learns of it at its next from_thread call, "
-        "of run_sync too",
-    ),
     "test_asyncio_worker_thread_loop_closed_during_result_report": (
         DESIGN,
         "the worker threads belong to the process, not to a loop, and outlive it",
@@ -53,21 +48,16 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
         DESIGN,
         "portal.call is refused on every thread that runs a loop, as it would stop that loop",
     ),
-    "test_start_task_soon_cancel_after_stop": (
-        DESIGN,
-        "portal.stop() returns when the tasks have ended, not before",
-    ),
     "test_asyncio_worker_reused_after_cancelled_call": (INTERNALS, "the queue of a worker thread"),
     "test_cancel_during_completion": (INTERNALS, "patches the Future class of anyio.from_thread"),
     "test_deprecated_cancellable_param": (WORDS, "the deprecated parameter cancellable="),
-    "test_start_with_thread_name": (WORDS, "start_blocking_portal(name=...)"),
     "test_start_without_thread_name": (WORDS, "the name of the portal's thread"),
 }
 # Passes or fails with the moment at which the thread takes the call: it assumes that a call that is
 # cancelled at once has begun, where ours may never begin.
 RACES = frozenset({"test_thread_cancelled"})
 NOT_RUN = frozenset({"test_raise_baseexception_from_task", "test_sniffio"})
-EXPECTED_PASSES = 77
+EXPECTED_PASSES = 81
 
 FILES = ("tests/test_to_thread.py", "tests/test_from_thread.py")
 
