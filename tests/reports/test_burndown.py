@@ -12,7 +12,7 @@ import pytest
 
 from bridgekit_codemods.migration.session import history_of
 from bridgekit_codemods.planning.planner import build_planner
-from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Finding, Step
 from bridgekit_codemods.program.source import read_sources
 from bridgekit_codemods.reports.building import build_report
 from bridgekit_codemods.reports.chart import chart
@@ -64,6 +64,9 @@ class Scripted:
 
     def verify(self, step: Step, sources_after: Mapping[str, bytes]) -> tuple[str, ...]:
         return ("no",) if step.key == self.bad else ()
+
+    def bridges(self, sources: Mapping[str, bytes]) -> Bridges:
+        return NO_BRIDGES
 
 
 @pytest.fixture

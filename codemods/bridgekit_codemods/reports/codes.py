@@ -149,5 +149,15 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "BK257",
         "the program runs on Quart: an ASGI server serves it, and its commands run with `quart`",
     ),
+    (
+        "BK312",
+        "a pattern of `keep` in the program's `pyproject.toml` says that it never changes colour",
+    ),
+    ("BK313", "it belongs to a family of overrides that costs less to bridge than to flip"),
+    (
+        "BK314",
+        "`[tool.bridgekit]` in `pyproject.toml`: a pattern of `keep` matches no function, or a "
+        "value has the wrong type. It is left out",
+    ),
 )
 """Code and reason; a code may have several."""

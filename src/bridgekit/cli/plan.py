@@ -37,6 +37,7 @@ from bridgekit_codemods.planning.recording import (
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import libraries, lines, machine, plans
 from bridgekit_codemods.reports.terminal import Printer
+from bridgekit_codemods.reports.waiting import Waiting
 
 
 def command(
@@ -96,20 +97,23 @@ def show(
     history = history_of(target.root)
     planner = planner_for(choices)
     printer = Printer()
-    overview = planner.overview(target.sources)
+    with Waiting("reading the program"):
+        overview = planner.overview(target.sources)
+        in_all = Gains(Program.load(target.sources), waits) if waits is not None else None
     if not as_json:
         printer.print(plans.overview(overview))
-    in_all = Gains(Program.load(target.sources), waits) if waits is not None else None
     steps: list[PlannedStep] = []
     gains: dict[int, Gain] = {}
     kept = history.kept_keys
     first = len(history.applied) + 1
-    for planned in preview(planner, target.sources, kept, until, first):
-        steps.append(planned)
-        if in_all is not None and not planned.objections:
-            gains[planned.number] = in_all.step(planned.step.members)
-        if not as_json:
-            printer.print(plans.planned(planned, diff, gains.get(planned.number)))
+    with Waiting("looking for the first step") as waiting:
+        for planned in waiting.printing(preview(planner, target.sources, kept, until, first)):
+            steps.append(planned)
+            if in_all is not None and not planned.objections:
+                gains[planned.number] = in_all.step(planned.step.members)
+            if not as_json:
+                printer.print(plans.planned(planned, diff, gains.get(planned.number)))
+            waiting.stage(f"looking for what comes after step {planned.number}")
     if until is not None and not any(_names(until, planned) for planned in steps):
         fail(f"--until {until}: the plan has no such step; give a number or a key of `plan`")
     findings = planner.findings(target.sources, kept)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bridgekit.cli.outputs import Format, deliver, pairs, writer
+from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -64,13 +65,16 @@ def command(
     client: ClientOption = Client.httpx,
     framework: TargetOption = Framework.quart,
     granularity: GranularityOption = Granularity.module,
+    only: OnlyOption = None,
+    goal: GoalOption = None,
+    bridge_below: BridgeBelowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what was done, what was kept back, and what stays sync and why."""
     if as_json and (formats or outputs):
         fail("--json prints the short report; --format json is the whole one")
     wanted = pairs(formats or [], outputs or [])
-    choices = Choices(client, framework, granularity)
+    choices = Choices(client, framework, granularity, scope_of(only, goal, bridge_below))
     target = open_target(path)
     if all(form is Format.text for form, _ in wanted) and not walk:
         raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json))

@@ -2,7 +2,8 @@
 // only what the view shows; the bundles of edges are paths that are made once.
 
 const LEVELS = ["packages", "modules", "functions"];
-const CELL_PIXELS = 3.2, NAME_PIXELS = 9;
+const CELL_PIXELS = 3.2, NAME_PIXELS = 10;
+const CURVES_IN_MOTION = 90, CURVES_AT_REST = 500;
 
 function makePainter(canvas, layout) {
   const context = canvas.getContext("2d", { alpha: false });
@@ -55,10 +56,18 @@ function makePainter(canvas, layout) {
       const kind = Object.entries(bundle.kinds).sort((a, b) => b[1] - a[1])[0][0];
       const strength = Math.min(5, 1 + Math.floor(Math.log2(bundle.size)));
       const key = `${kind} ${strength}`;
-      if (!paths.has(key)) paths.set(key, { kind, strength, path: new Path2D() });
+      if (!paths.has(key)) paths.set(key, { kind, strength, path: new Path2D(), curves: 0 });
+      paths.get(key).curves++;
       anchors(paths.get(key).path, bundle.from, bundle.to);
     }
-    return [...paths.values()].sort((a, b) => a.strength - b.strength);
+    // The strongest last, on top. In motion only as many are drawn as every machine can.
+    const groups = [...paths.values()].sort((a, b) => a.strength - b.strength);
+    let curves = 0;
+    for (const group of [...groups].reverse()) {
+      group.isFleeting = curves > 0 && curves + group.curves > CURVES_IN_MOTION;
+      curves += group.curves;
+    }
+    return groups;
   }
 
   function curve(path, x1, y1, x2, y2) {
@@ -93,8 +102,8 @@ function makePainter(canvas, layout) {
     path.quadraticCurveTo(x2, y2, x2, b.y);
   }
 
-  const packageBundles = bundles((n) => cardOf[n].box, joinBoxes, 240);
-  const moduleBundles = bundles((n) => cardOf[n], joinCards, 700);
+  const packageBundles = bundles((n) => cardOf[n].box, joinBoxes, 200);
+  const moduleBundles = bundles((n) => cardOf[n], joinCards, 500);
 
   const levelAt = (zoom) => (CELL_H * zoom < CELL_PIXELS ? 0 : CELL_H * zoom < NAME_PIXELS ? 1 : 2);
 
@@ -109,12 +118,12 @@ function makePainter(canvas, layout) {
     if (long <= room) return text;
     let kept = Math.min(Math.ceil((text.length * room) / long), text.length - 1);
     while (kept > 0 && context.measureText(`${text.slice(0, kept)}…`).width > room) kept--;
-    return kept ? `${text.slice(0, kept)}…` : "";
+    return kept ? `${text.slice(0, kept).replace(/[.\s]+$/, "")}…` : "";
   }
 
-  function drawBundles(list, zoom, alpha) {
-    context.lineCap = "round";
-    for (const { kind, strength, path } of list) {
+  function drawBundles(list, zoom, alpha, isMoving) {
+    for (const { kind, strength, path, isFleeting } of list) {
+      if (isMoving && isFleeting) continue;
       context.globalAlpha = alpha * (0.35 + 0.13 * strength);
       context.strokeStyle = palette[kind];
       context.lineWidth = (0.5 + 0.5 * strength) / zoom;
@@ -142,24 +151,27 @@ function makePainter(canvas, layout) {
     context.globalAlpha = 1;
   }
 
-  // The glyph says the colour to those who do not see it.
-  function glyph(kind, x, y, size) {
+  // The glyphs say the colour to those who do not see it: a diamond, a disc, a ring.
+  function drawGlyphs(kind, nodes) {
+    const size = 3.6;
     context.beginPath();
-    if (kind === "blocking" || kind === "leaf") {
-      context.moveTo(x, y - size);
-      context.lineTo(x + size, y);
-      context.lineTo(x, y + size);
-      context.lineTo(x - size, y);
-      context.closePath();
-    } else {
-      context.arc(x, y, size * 0.85, 0, 7);
+    for (const node of nodes) {
+      const x = X[node] + 8, y = Y[node] + CELL_H / 2;
+      if (kind === "blocking" || kind === "leaf") {
+        context.moveTo(x, y - size);
+        context.lineTo(x + size, y);
+        context.lineTo(x, y + size);
+        context.lineTo(x - size, y);
+        context.closePath();
+      } else {
+        context.moveTo(x + size * 0.85, y);
+        context.arc(x, y, size * 0.85, 0, 7);
+      }
     }
-    if (kind === "pure") {
-      context.lineWidth = 1;
-      context.stroke();
-    } else {
-      context.fill();
-    }
+    context.fillStyle = context.strokeStyle = palette[kind];
+    context.lineWidth = 1;
+    if (kind === "pure") context.stroke();
+    else context.fill();
   }
 
   const inView = (view, thing) => thing.x < view.right && thing.x + thing.w > view.left
@@ -189,13 +201,13 @@ function makePainter(canvas, layout) {
       context.stroke();
     }
     const calm = state.selected < 0 ? 1 : 0.25;
-    if (level === 0) drawBundles(packageBundles, zoom, 0.8 * calm);
+    if (level === 0) drawBundles(packageBundles, zoom, 0.8 * calm, state.moving);
     else if (level === 1 || shownCards.length > 60) {
-      drawBundles(state.moving ? packageBundles : moduleBundles, zoom, 0.6 * calm);
+      drawBundles(moduleBundles, zoom, 0.6 * calm, state.moving);
     }
     const groups = drawCards(shownCards, level, zoom, state);
     if (level === 2 && shownCards.length <= 60 && state.selected < 0) {
-      drawCalls(near(shownCards), zoom, 0.4, 1.1);
+      drawCalls(near(shownCards, state.moving ? CURVES_IN_MOTION : CURVES_AT_REST), zoom, 0.4, 1.1);
     }
     if (state.hovered >= 0 && state.hovered !== state.selected) {
       drawCalls(around(state.hovered), zoom, 0.9, 1.6);
@@ -290,12 +302,10 @@ function makePainter(canvas, layout) {
     context.textBaseline = "middle";
     for (const { kind, bright, nodes } of groups.values()) {
       context.globalAlpha = bright ? 1 : 0.25;
+      drawGlyphs(kind, nodes);
+      context.fillStyle = palette[`${kind}-ink`];
       for (const node of nodes) {
-        const y = Y[node] + CELL_H / 2;
-        context.fillStyle = context.strokeStyle = palette[kind];
-        glyph(kind, X[node] + 8, y, 3.6);
-        context.fillStyle = palette[`${kind}-ink`];
-        context.fillText(shownName(node), X[node] + 16, y + 0.5);
+        context.fillText(shownName(node), X[node] + 16, Y[node] + CELL_H / 2 + 0.5);
       }
     }
     context.globalAlpha = 1;
@@ -361,13 +371,17 @@ function makePainter(canvas, layout) {
     return pairs;
   }
 
-  function near(shownCards) {
+  // Calls from what is shown, the same number from every card.
+  function near(shownCards, cap) {
     const pairs = [];
+    const each = Math.ceil(cap / Math.max(shownCards.length, 1));
     for (const card of shownCards) {
+      let left = each;
       for (const node of card.members) {
         if (node >= COUNT) continue;
-        for (let e = callees.start[node]; e < callees.start[node + 1]; e++) pairs.push([node, callees.other[e]]);
-        if (pairs.length > 1500) return pairs;
+        for (let e = callees.start[node]; e < callees.start[node + 1] && left > 0; e++, left--) {
+          pairs.push([node, callees.other[e]]);
+        }
       }
     }
     return pairs;

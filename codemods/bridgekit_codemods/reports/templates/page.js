@@ -1,6 +1,6 @@
 // Puts the parts together.
 
-let ready = false;
+let ready = false, folded = [], theme;
 const byId = (id) => document.getElementById(id);
 const canvas = byId("graph"), tip = byId("tip"), stage = byId("stage");
 const isPainted = typeof Path2D === "function" && Boolean(canvas.getContext);
@@ -81,7 +81,8 @@ for (const button of document.querySelectorAll("[data-zoom-by]")) {
 
 for (const place of document.querySelectorAll("details[data-entry]")) {
   place.addEventListener("toggle", () => {
-    if (place.open && place.querySelector(".shortest")) fillPaths(place, select);
+    const isAsked = place.open && !folded.includes(place);
+    if (isAsked && place.querySelector(".shortest")) fillPaths(place, select);
   });
 }
 for (const button of document.querySelectorAll("button[data-function]")) {
@@ -104,12 +105,21 @@ byId("theme").addEventListener("click", () => {
   if (graph) graph.repaint();
 });
 dark.addEventListener("change", () => graph && graph.repaint());
+// On paper everything is light, and what is folded away on the screen is open.
 window.addEventListener("beforeprint", () => {
   root.dataset.printing = "";
+  theme = root.dataset.theme;
+  root.dataset.theme = "light";
+  folded = [...document.querySelectorAll("details.row:not([open])")];
+  for (const place of folded) place.open = true;
   if (graph) graph.drawNow();
 });
 window.addEventListener("afterprint", () => {
   delete root.dataset.printing;
+  if (theme) root.dataset.theme = theme;
+  else delete root.dataset.theme;
+  for (const place of folded) place.open = false;
+  setTimeout(() => (folded = []));
   if (graph) graph.repaint();
 });
 
