@@ -1,0 +1,1 @@
+"""What the program model costs, in time and memory, by the size of the program."""

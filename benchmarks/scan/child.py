@@ -1,0 +1,109 @@
+"""Measures one program in a process of its own: `python -m benchmarks.scan.child ROOT ROUNDS`.
+
+Writes one JSON object. Times are CPU times of the process, the least of ROUNDS, because load from
+elsewhere only adds. The peak of memory is that of the first model, before anything else is done.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import pickle
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bridgekit_codemods.program import Program, read_sources
+from bridgekit_codemods.program.loading import Programs
+
+MIB = 1 << 20
+_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def peak() -> float:
+    """The most memory this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / MIB
+
+
+def least(rounds: int, work: Callable[[], object]) -> tuple[float, float]:
+    """The least CPU time and the least time by the clock, in seconds."""
+    cpu, wall = [], []
+    for _ in range(rounds):
+        gc.collect()
+        gc.disable()
+        clock, processor = time.perf_counter(), time.process_time()
+        result = work()
+        cpu.append(time.process_time() - processor)
+        wall.append(time.perf_counter() - clock)
+        gc.enable()
+        del result
+    return min(cpu), min(wall)
+
+
+def parse_all(sources: Mapping[str, bytes]) -> list[ast.Module]:
+    trees = []
+    for path, data in sources.items():
+        if path.endswith(".py"):
+            try:
+                trees.append(ast.parse(data))
+            except (SyntaxError, ValueError):
+                continue
+    return trees
+
+
+def edited(sources: Mapping[str, bytes], line: bytes) -> dict[str, bytes]:
+    """The program after an edit of the file of median size."""
+    files = sorted((p for p in sources if p.endswith(".py")), key=lambda p: (len(sources[p]), p))
+    path = files[len(files) // 2]
+    return {**sources, path: sources[path] + line}
+
+
+def measure(root: Path, rounds: int) -> dict[str, float]:
+    """All figures of one program: seconds, MiB and thousands of lines."""
+    sources = read_sources(root)
+    files = {path: data for path, data in sources.items() if path.endswith(".py")}
+    before = peak()
+    program = Program.load(files)
+    after = peak()
+    calls = len(program.calls)
+    del program
+    # in turns, so that what else the machine does meets both
+    parse, load, wall = float("inf"), float("inf"), float("inf")
+    for _ in range(rounds):
+        parse = min(parse, least(1, lambda: parse_all(files))[0])
+        cpu, clock = least(1, lambda: Program.load(files))
+        load, wall = min(load, cpu), min(wall, clock)
+    warm, warm_wall = float("inf"), float("inf")
+    programs = Programs()
+    programs.load(files)
+    for number in range(rounds):
+        changed = edited(files, b"\nEDITED = %d\n" % number)
+        cpu, clock = least(1, lambda: programs.load(changed))  # noqa: B023
+        warm, warm_wall = min(warm, cpu), min(warm_wall, clock)
+    trees = parse_all(files)
+    texts = [pickle.dumps(tree, pickle.HIGHEST_PROTOCOL) for tree in trees]
+    del trees
+    unpickle, _ = least(rounds, lambda: [pickle.loads(text) for text in texts])
+    return {
+        "kloc": sum(data.count(b"\n") for data in files.values()) / 1000,
+        "files": len(files),
+        "calls": calls,
+        "base_mib": before,
+        "peak_mib": after,
+        "parse": parse,
+        "load": load,
+        "wall": wall,
+        "warm": warm,
+        "warm_wall": warm_wall,
+        "unpickle": unpickle,
+    }
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.setrecursionlimit(20_000)
+    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))
