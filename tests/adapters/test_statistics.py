@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,10 @@ pytestmark = pytest.mark.timeout(30)
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerPool]:
-    """A pool of two threads in place of the process's."""
+    """A pool of two threads in place of the process's; no calls left behind by other tests."""
+    deadline = time.monotonic() + 10
+    while to_thread.statistics().abandoned and time.monotonic() < deadline:
+        time.sleep(0.001)
     pool = WorkerPool(2)
     monkeypatch.setattr(workers, "_pool", pool)
     yield pool
@@ -90,8 +94,9 @@ def test_queued_calls_and_the_oldest_ones_wait(pool: WorkerPool) -> None:
         full = to_thread.statistics()
         assert (full.running, full.queued) == (2, 10)
         assert 0.05 <= full.longest_wait <= loop.time() - before
-        others[-1].cancel()  # withdrawn: it waits no longer
-        first.cancel()
+        for withdrawn in (others[-1], first):
+            withdrawn.cancel()  # it waits no longer
+            withdrawn.cancel()
         await asyncio.wait([first, others[-1]])
         full = to_thread.statistics()
         assert full.queued == 8
@@ -167,3 +172,22 @@ def test_a_call_that_is_told_of_its_cancellation_is_abandoned_until_it_ends(
     asyncio.run(main())
     pool.close(10)
     assert to_thread.statistics().abandoned == 0
+
+
+def test_a_call_that_never_began_is_not_abandoned(pool: WorkerPool) -> None:
+    async def main() -> None:
+        pool.max_workers = 1
+        release = threading.Event()
+        running = asyncio.ensure_future(to_thread.run_sync(release.wait, 10))
+        await asyncio.sleep(0)
+        queued = asyncio.ensure_future(to_thread.run_sync(int, abandon_on_cancel=True))
+        await asyncio.sleep(0)
+        queued.cancel()
+        queued.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+        assert to_thread.statistics().abandoned == 0
+        release.set()
+        assert await running
+
+    asyncio.run(main())

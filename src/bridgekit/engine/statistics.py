@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from bridgekit.engine.call import left_behind
 from bridgekit.engine.waits.copying import copy_of
@@ -39,15 +40,16 @@ def pool_statistics(pool: WorkerPool) -> ThreadStatistics:
     """The state of a pool now. Any thread may call this."""
     threads = pool.threads
     idle = min(pool.idle, threads)
-    queue = [work for work in copy_of(pool._queue) if work.waits_for_thread]
-    # Only the last call of those that were queued together has the time of it.
+    queue = list(dropwhile(lambda work: not work.waits_for_thread, copy_of(pool._queue)))
+    # Only the last call of those that were queued together has the time of it, also when that one
+    # has been withdrawn meanwhile.
     since = next((work.queued_since for work in queue if work.queued_since), None)
     return ThreadStatistics(
         max_workers=pool.max_workers,
         threads=threads,
         idle=idle,
         running=threads - idle,
-        queued=len(queue),
+        queued=sum(work.waits_for_thread for work in queue),
         longest_wait=0.0 if since is None else max(0.0, time.monotonic() - since),
         abandoned=len(left_behind),
     )

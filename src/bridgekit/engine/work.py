@@ -61,6 +61,8 @@ class Work(Call):
 
     def may_leave_on_cancel(self) -> bool:
         """The host is being cancelled while it waits: may it leave at once?"""
+        if self._detached:
+            return True  # cancelled once more, on its way out
         if self._claim():
             self._detached = True
             self._func = self._kwargs = None
