@@ -1,8 +1,8 @@
 """A program of any size, so that the benchmark runs everywhere.
 
 It is made of parts of some eight hundred lines: models, a client of another service, services,
-views and tests, each of which uses its own part and an earlier one. It has somewhat more
-calls a line than web applications have: 500 in a thousand, against 400. The same size gives the same bytes.
+views and tests, each of which uses its own part and an earlier one. It has somewhat more calls than
+web applications have: 500 in a thousand lines, against 400. The same size gives the same bytes.
 """
 
 from __future__ import annotations
