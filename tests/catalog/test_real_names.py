@@ -49,9 +49,11 @@ def claims(library: Library) -> Iterator[dict[str, str]]:
         yield claim("blocks", dotted, "class")
     for dotted in library.returns.keys() - library.past:
         yield claim("returns", dotted)
-    for part, names in (("aliases", library.aliases.values()), ("at", library.at.values())):
-        for dotted in names:
-            yield claim(part, dotted)
+    for dotted in library.at.values():
+        yield claim("at", dotted)
+    for dotted in library.aliases.values():
+        if owner_of(dotted) is library:
+            yield claim("aliases", dotted)
     for dotted in library.coroutines:
         yield claim("coroutines", dotted, "coroutine")
     for dotted, callback in library.callbacks.items():
@@ -148,7 +150,7 @@ def test_a_name_that_does_not_exist_is_seen() -> None:
 
 @pytest.mark.slow
 @pytest.mark.network
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(350)
 @pytest.mark.parametrize("alone", [(), *((name,) for name in ALONE)])
 def test_pinned_libraries_have_the_names_and_the_twins(
     alone: tuple[str, ...], tmp_path: Path
@@ -175,11 +177,12 @@ def environment(path: Path, pins: list[str]) -> str:
         [*pip, "download", "--no-deps", "--dest", str(path / "reached"), pins[0]],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    if reached.returncode:
+    if "connection broken by" in reached.stderr:
         pytest.skip(f"the package index cannot be reached: {reached.stderr.strip()[-200:]}")
+    assert reached.returncode == 0, reached.stderr[-2000:]
     done = subprocess.run(
-        [*pip, "install", "--only-binary", ":all:", *pins],
-        capture_output=True, text=True, timeout=330, check=False,
+        [*pip, "install", "--no-compile", "--only-binary", ":all:", *pins],
+        capture_output=True, text=True, timeout=290, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return python

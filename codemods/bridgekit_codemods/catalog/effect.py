@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Blocks: TypeAlias = Literal[
     "http", "db", "cache", "queue", "sleep", "file", "subprocess", "lock", "thread", "socket",
@@ -22,8 +22,7 @@ Runs: TypeAlias = Literal["loop", "caller", "thread", "process", "later"]
 process, or at a later time in the thread that runs the library."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocking:
+class Blocking(NamedTuple):
     """What the callables of one group have in common. `on` is None for those that do not block
     though a base class or a wildcard says so."""
 
@@ -39,8 +38,7 @@ class Blocking:
     timeout: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """The library callable `dotted` may block the calling thread on `blocks`.
 
     twin      its async counterpart, a dotted name; None when it is only ever bridged to a thread
@@ -60,8 +58,7 @@ class Effect:
     timeout: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(NamedTuple):
     """The library callable `dotted` takes a function and calls it.
 
     parameter  the name of the parameter that is called; empty for a decorator
@@ -75,8 +72,7 @@ class Callback:
     awaits: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(NamedTuple):
     """All public methods of a class that makes them up at run time, save some."""
 
     blocking: Blocking

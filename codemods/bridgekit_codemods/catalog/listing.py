@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.catalog.effect import Effect, Library
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """One library: how many of its callables may block, and of how many an async form is known."""
 
     name: str

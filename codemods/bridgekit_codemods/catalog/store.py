@@ -9,9 +9,8 @@ name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridgekit_codemods.catalog.effect import Blocking, Callback, Library, Wildcard
 from bridgekit_codemods.catalog.schema import (
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 SUFFIX = ".toml"
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """One library as somebody else describes it; `origin` says where, for messages."""
 
     library: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 from pathlib import Path
@@ -34,7 +33,7 @@ def command(
         hint = f"; did you mean {near[0]}?" if near else ""
         fail(f"the catalog has no library {library!r}{hint}")
     if as_json:
-        print(json.dumps([dataclasses.asdict(item) for item in found], indent=2))
+        print(json.dumps([item._asdict() for item in found], indent=2))
         return
     if library is None:
         for summary in summaries():
