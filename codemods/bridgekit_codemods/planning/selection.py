@@ -15,7 +15,7 @@ from bridgekit_codemods.planning.goals import goal_functions
 from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Finding
-from bridgekit_codemods.planning.weights import Weighed, weigh
+from bridgekit_codemods.planning.weights import Weighed, sent_to_threads, weigh
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
@@ -70,6 +70,20 @@ class Selection:
         given = self.scope.bridge_below
         return self.settings.bridge_below if given is None else given
 
+    def bridged(self, movable: Iterable[Function]) -> dict[Function, Finding]:
+        """The methods of families that bridges reach already and that stay sync for their price."""
+        movable = frozenset(movable)
+        reached = [f for f in sent_to_threads(self.program) if f in movable]
+        return self._findings(weigh(self.program.derived(Colours), reached, self.factor))
+
+    def _findings(self, weighed: Iterable[Weighed]) -> dict[Function, Finding]:
+        return {
+            self.program.functions[name]: family.finding(self.program.functions[name])
+            for family in weighed
+            if family.bridged
+            for name in family.family
+        }
+
     def choose(self, movable: Iterable[Function], forms: Forms | None = None) -> Choice:
         """The functions of `movable` that should become async, bridged families left out.
 
@@ -80,12 +94,7 @@ class Selection:
         movable = frozenset(movable)
         wanted = colours.wanted(movable, self.scope.only, self.goals, forms)
         weighed = weigh(colours, wanted, self.factor)
-        bridged = {
-            self.program.functions[name]: family.finding(self.program.functions[name])
-            for family in weighed
-            if family.bridged
-            for name in family.family
-        }
+        bridged = self._findings(weighed)
         if bridged:
             wanted = colours.wanted(movable - bridged.keys(), self.scope.only, self.goals, forms)
         return Choice(wanted, weighed, bridged)

@@ -13,11 +13,14 @@ five or fewer.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bridgekit_codemods.planning.bridges import is_thread_bridge
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
 METHOD = 1.0
@@ -77,10 +80,23 @@ class Weighed:
         )
 
 
+def sent_to_threads(program: Program) -> dict[Function, set[ast.AST]]:
+    """The functions that bridges already send to worker threads, and where that is written.
+
+    One place may send any of several functions: which, depends on the receiver.
+    """
+    found: dict[Function, set[ast.AST]] = {}
+    for reference in program.references:
+        if is_thread_bridge(reference.consumer) and not program.files[reference.path].is_test:
+            found.setdefault(reference.function, set()).add(reference.node)
+    return found
+
+
 def weigh(colours: Colours, wanted: Iterable[Function], factor: float) -> tuple[Weighed, ...]:
     """The families among the wanted functions, each weighed, largest first."""
     program = colours.program
     families = {program.family(function) for function in wanted}
+    sent = sent_to_threads(program)
     patched: dict[Function, int] = {}
     for patch in program.patches:
         if isinstance(patch.resolved, Function):
@@ -97,7 +113,9 @@ def weigh(colours: Colours, wanted: Iterable[Function], factor: float) -> tuple[
             if site.caller not in family and site.kind != "decorator"
         }
         in_tests = sum(program.files[site.path].is_test for site in callers)
-        sites, tests = len(callers) - in_tests, in_tests + sum(patched.get(m, 0) for m in members)
+        in_threads = set().union(*(sent.get(member, ()) for member in members))
+        sites = len(callers) - in_tests + len(in_threads)
+        tests = in_tests + sum(patched.get(m, 0) for m in members)
         waiting = sum(bool(colours.blocks(member)) for member in members)
         found.append(
             Weighed(

@@ -86,23 +86,29 @@ class Walk:
         movable = self.obstacles.movable
         if not serves_async_views(program):
             movable -= self.colours.entries
+        self.movable = movable
         self.choice = self.selection.choose(movable)
         self.wanted = self.choice.wanted
 
     def findings(self) -> tuple[Finding, ...]:
-        """One finding for each blocking function that stays sync on the way of an entry."""
-        found: list[Finding] = []
+        """One finding for each blocking function that stays sync on the way of an entry, and for
+        each that stays sync by choice."""
+        held = self.selection.held
+        bridged = self.choice.bridged | self.selection.bridged(self.movable)
+        chosen = {
+            function: finding
+            for function, finding in (held | bridged).items()
+            if self.colours.colour(function) == "blocking"
+        }
+        found: list[Finding] = list(chosen.values())
         reached = self._reached()
         for function in sorted(reached, key=lambda f: f.qualname):
             if self.colours.native(function) or not self.colours.blocks(function):
                 continue
-            if function in self.wanted:
+            if function in self.wanted or function in chosen:
                 continue
             kinds = self.colours.blocks(function)
             if not self.selection.scope.includes(kinds) and "bridge" not in kinds:
-                continue
-            if function in self.choice.bridged:
-                found.append(self.choice.bridged[function])
                 continue
             refusal = self.refused.get(function.qualname)
             own = [o for o in self.obstacles.of(function) if not self._passing(function, o)]
