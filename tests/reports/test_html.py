@@ -8,6 +8,8 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from bridgekit_codemods.reports import html
 from bridgekit_codemods.reports.model import Report
 
@@ -97,5 +99,6 @@ def test_data_blocks_hold_no_character_of_html() -> None:
     assert json.loads(text) == {"x": "</script><!-- & \u2028 é"}
 
 
+@pytest.mark.slow
 def test_five_thousand_functions_stay_a_small_file(big: Report) -> None:
     assert len(html.write(big)) < 2_000_000
