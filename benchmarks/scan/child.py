@@ -15,9 +15,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from bridgekit_codemods.program import Program, read_sources
+from bridgekit_codemods.program import read_sources
 from bridgekit_codemods.program.loading import Programs
 
 MIB = 1 << 20
@@ -29,19 +30,16 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT / MIB
 
 
-def least(rounds: int, work: Callable[[], object]) -> tuple[float, float]:
-    """The least CPU time and the least time by the clock, in seconds."""
-    cpu, wall = [], []
-    for _ in range(rounds):
-        gc.collect()
-        gc.disable()
-        clock, processor = time.perf_counter(), time.process_time()
-        result = work()
-        cpu.append(time.process_time() - processor)
-        wall.append(time.perf_counter() - clock)
-        gc.enable()
-        del result
-    return min(cpu), min(wall)
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """The CPU time and the time by the clock, in seconds."""
+    gc.collect()
+    gc.disable()
+    clock, processor = time.perf_counter(), time.process_time()
+    result = work()
+    found = time.process_time() - processor, time.perf_counter() - clock
+    gc.enable()
+    del result
+    return found
 
 
 def parse_all(sources: Mapping[str, bytes]) -> list[ast.Module]:
@@ -67,27 +65,25 @@ def measure(root: Path, rounds: int) -> dict[str, float]:
     sources = read_sources(root)
     files = {path: data for path, data in sources.items() if path.endswith(".py")}
     before = peak()
-    program = Program.load(files)
-    after = peak()
-    calls = len(program.calls)
-    del program
-    # in turns, so that what else the machine does meets both
-    parse, load, wall = float("inf"), float("inf"), float("inf")
-    for _ in range(rounds):
-        parse = min(parse, least(1, lambda: parse_all(files))[0])
-        cpu, clock = least(1, lambda: Program.load(files))
-        load, wall = min(load, cpu), min(wall, clock)
-    warm, warm_wall = float("inf"), float("inf")
     programs = Programs()
-    programs.load(files)
+    load, wall = timed(partial(programs.load, files))
+    after = peak()
+    calls = len(programs.load(files).calls)
+    warm, warm_wall, parse = float("inf"), float("inf"), float("inf")
+    # in turns, so that what else the machine does meets all of them
     for number in range(rounds):
         changed = edited(files, b"\nEDITED = %d\n" % number)
-        cpu, clock = least(1, lambda: programs.load(changed))  # noqa: B023
+        cpu, clock = timed(partial(programs.load, changed))
         warm, warm_wall = min(warm, cpu), min(warm_wall, clock)
+        parse = min(parse, timed(lambda: parse_all(files))[0])
+        if number:
+            programs = Programs()
+            cpu, clock = timed(partial(programs.load, files))
+            load, wall = min(load, cpu), min(wall, clock)
     trees = parse_all(files)
     texts = [pickle.dumps(tree, pickle.HIGHEST_PROTOCOL) for tree in trees]
     del trees
-    unpickle, _ = least(rounds, lambda: [pickle.loads(text) for text in texts])
+    unpickle = min(timed(lambda: [pickle.loads(text) for text in texts])[0] for _ in range(rounds))
     return {
         "kloc": sum(data.count(b"\n") for data in files.values()) / 1000,
         "files": len(files),
