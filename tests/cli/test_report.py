@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +139,19 @@ def test_exit_codes_are_the_same_for_every_form(shop: Path) -> None:
         result = run("report", shop, "--format", form)
         assert result.exit_code == 3
         assert "bad.py" in result.stdout
+
+
+def test_processes_agree_to_the_byte(shop: Path, tmp_path: Path) -> None:
+    written = []
+    for seed in ("1", "2"):
+        names = [tmp_path / f"{seed}.{kind}" for kind in ("html", "json", "sarif", "md")]
+        outputs = [word for name in names for word in ("-o", str(name))]
+        subprocess.run(
+            [sys.executable, "-m", "bridgekit.cli", "report", str(shop), *outputs],
+            env={**os.environ, "PYTHONHASHSEED": seed}, timeout=100, check=False,
+        )  # fmt: skip
+        written.append([name.read_bytes() for name in names])
+    assert written[0] == written[1]
 
 
 # The tree of `scan`
