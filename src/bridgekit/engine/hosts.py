@@ -249,8 +249,12 @@ class AsyncioHost:
         self._closed = True
         self._pipe = None  # a thread that is ringing right now keeps it until it has
         self._detach()
-        while self._letters:
-            self._letters.popleft().host_closed()
+        while True:
+            try:
+                letter = self._letters.popleft()
+            except IndexError:  # a thread that is posting may take its letter back meanwhile
+                break
+            letter.host_closed()
         for lane in entered_lanes():
             if lane.is_deserted():
                 lane.host_closed()
