@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
+from bridgekit_codemods.program.containers import contents
 from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
 from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores, stored_names
@@ -127,6 +128,7 @@ class Build:
         engine.forget()
         self._type_relationships()
         engine.foreign = stored_names(others)
+        engine.contents = contents(engine)
         for number in range(_ROUNDS):
             flows = Flows(engine).collect()
             added = add_foreign_stores(engine, others)

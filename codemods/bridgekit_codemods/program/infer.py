@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from bridgekit_codemods.program.fixtures import Fixtures
 
 _ANY: Types = frozenset({UNKNOWN})
+_MAPPINGS = frozenset({"dict", "collections.defaultdict", "collections.OrderedDict"})
+_FILLED = _MAPPINGS | {"list", "set", "collections.deque"}
 _DEPTH = 250
 _WIDTH = 256
 _CONSTANTS = {
@@ -66,6 +68,8 @@ class Inference:
         self.flows: dict[tuple[Function, str], Types] = {}
         self.stored: dict[tuple[str, str], list[Binding]] = {}
         """Bindings of attributes and literal items, keyed by (owner, name)."""
+        self.contents: dict[Binding, list[Binding]] = {}
+        """What is put into a container, by the binding that makes it."""
         self.fixed: dict[Binding, Types] = {}
         """Bindings whose value is known from elsewhere."""
         self.foreign: frozenset[str] = frozenset()
@@ -259,9 +263,11 @@ class Inference:
             return self.fixed[binding]
         match binding.kind:
             case "value":
-                return self.types(binding.node) if binding.node is not None else _ANY
+                if binding.node is None:
+                    return _ANY
+                return self._filled(binding, self.types(binding.node))
             case "annotated":
-                return self._annotated(binding)
+                return self._filled(binding, self._annotated(binding))
             case "element":
                 return self.elements(self.types(binding.node)) if binding.node else _ANY
             case "entered":
@@ -313,6 +319,25 @@ class Inference:
     def _line(self, ref: TypeRef) -> list[Class]:
         cls = self.facts.classes.get(ref.name)
         return [b for b in cls.mro if isinstance(b, Class)] if cls is not None else []
+
+    def _filled(self, binding: Binding, made: Types) -> Types:
+        """A container with what is put into it after it was made."""
+        sources = self.contents.get(binding)
+        if sources is None:
+            return made
+        added = self.bound(sources)
+        found: Types = NOTHING
+        for ref in made:
+            open_items = not ref.args or ref.args[-1] == UNKNOWN
+            if not added or ref.name not in _FILLED:
+                found |= {ref}
+            elif ref.name in _MAPPINGS:
+                found |= product("dict", [frozenset(ref.args[:1]) or _ANY, added])
+                found |= NOTHING if open_items else {ref}
+            else:
+                found |= product(ref.name, [added])
+                found |= NOTHING if open_items else {ref}
+        return found
 
     def _annotated(self, binding: Binding) -> Types:
         assert binding.annotation is not None
