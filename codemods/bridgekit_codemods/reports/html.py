@@ -82,6 +82,7 @@ def payload(report: Report) -> dict[str, Any]:
             "depth": [f.depth for f in report.functions],
             "height": [f.height for f in report.functions],
             "entries": [f.entries for f in report.functions],
+            "facade": [int(f.is_facade) for f in report.functions],
         },
         "edges": [
             number

@@ -70,6 +70,7 @@ function makeDetails(panel, select) {
       return;
     }
     const facts = [colourMark(f), ...effectNames(f).map((e) => element("span", { class: "chip" }, e))];
+    if (F.facade[f]) facts.push(element("span", { class: "chip" }, "sync facade"));
     if (isEntry(f)) facts.push(element("span", { class: "chip entry" }, `▸ ${data.kinds[F.kind[f]]}`));
     const reached = F.entries[f] ? `Reached by ${plural(F.entries[f], "entry point")}.` : "No entry point reaches it.";
     const parts = [

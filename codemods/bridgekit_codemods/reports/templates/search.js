@@ -93,6 +93,8 @@ function makeFilters(form, changed) {
   const boxes = [...form.querySelectorAll("input[name=colour]")];
   const only = form.querySelector("input[name=entries]");
   const status = form.querySelector("[role=status]");
+  const facades = F.facade.reduce((sum, is) => sum + is, 0);
+  const all = facades ? `${COUNT - facades} + ${plural(facades, "facade")}` : plural(COUNT, "function");
   const sizes = new Map();
   for (let f = 0; f < COUNT; f++) sizes.set(packageOf(f), (sizes.get(packageOf(f)) || 0) + 1);
   data.packages.map((name, number) => [name, number]).sort((a, b) => (a[0] < b[0] ? -1 : 1))
@@ -111,7 +113,7 @@ function makeFilters(form, changed) {
       number += mask[f];
     }
     const isFiltered = number < COUNT;
-    status.textContent = isFiltered ? `${number} of ${plural(COUNT, "function")}` : plural(COUNT, "function");
+    status.textContent = isFiltered ? `${number} of ${all}` : all;
     changed(mask, isFiltered);
   }
   form.addEventListener("change", apply);
