@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from typing import Any
 
 import pytest
 
@@ -195,3 +196,31 @@ def test_with_works_too_and_misuse_is_told() -> None:
             context.__exit__(None, None, None)
 
     asyncio.run(main())
+
+
+def test_work_for_the_main_thread_outlives_the_lane_that_it_was_given_to() -> None:
+    begun, release = threading.Event(), threading.Event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    def busy() -> None:
+        begun.set()
+        assert release.wait(10)
+
+    async def inner() -> None:
+        tasks.append(asyncio.create_task(to_thread.run_sync(busy, affinity="main")))
+        while not begun.is_set():  # noqa: ASYNC110 (a thread sets it)
+            await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(to_thread.run_sync(threading.get_ident, affinity="main")))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        # The main thread is released when this coroutine has ended, so the lane in which it waits
+        # for it closes with the second call still in it.
+        asyncio.get_running_loop().call_soon(release.set)
+
+    async def outer() -> int:
+        await to_thread.run_sync(async_to_sync(inner), affinity="main")
+        await tasks[0]
+        thread: int = await tasks[1]
+        return thread
+
+    assert async_to_sync(outer)() == threading.main_thread().ident

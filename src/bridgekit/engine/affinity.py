@@ -308,10 +308,13 @@ def _to_process_thread(work: Work) -> None:
 
 
 def _to_main(work: Work) -> None:
-    lane = main_thread_lane()
-    work.redirect = _refuse_main
-    if lane is None or _runs_this_loop(lane.thread_id) or not lane.offer(work)[0]:
-        _refuse_main(work)
+    # The lane that the main thread opened last may close before it comes to the work; the main
+    # thread is then in the one before it.
+    work.redirect = _to_main
+    while (lane := main_thread_lane()) is not None and not _runs_this_loop(lane.thread_id):
+        if lane.offer(work)[0]:
+            return
+    _refuse_main(work)
 
 
 def _refuse_main(work: Work) -> None:
