@@ -50,7 +50,7 @@ from bridgekit import async_to_sync, default_portal, sync_to_async, to_thread
 pytestmark = pytest.mark.timeout(110)
 
 EXAMPLES = 250
-SLOW_EXAMPLES = 10_000
+SLOW_EXAMPLES = 3_000
 WIDE = 40  # a pool that is wider than any tree
 
 profile = settings(

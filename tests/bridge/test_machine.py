@@ -363,4 +363,4 @@ def test_machine() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_machine_for_long() -> None:
-    play(3_000, 50)
+    play(1_000, 50)

@@ -32,7 +32,7 @@ from bridgekit import (
 
 SECONDS = 20
 DEFAULT_SEEDS = range(250)
-SLOW_SEEDS = range(1_000, 6_000)
+SLOW_SEEDS = range(1_000, 4_000)
 REPEATS = 200
 
 
