@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -52,7 +53,14 @@ class Program:
     def line(self) -> str:
         """The next line that the program prints."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline().rstrip("\n")
+        read = bytearray()
+        # Byte by byte: what a buffer had read ahead would be lost to `communicate`.
+        while not read.endswith(b"\n"):
+            byte = os.read(self._process.stdout.fileno(), 1)
+            if not byte:
+                break
+            read += byte
+        line = read.decode().rstrip("\n")
         self.lines.append(line)
         return line
 

@@ -89,10 +89,10 @@ class BlockingPortal:
                 for task in self._others():
                     task.cancel()
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _running_loop(self, *, stopped: bool = False) -> asyncio.AbstractEventLoop:
         loop = self._loop
         source = self._owner if self._owner is not None else self._host if loop else None
-        open_ = self._accepting and source is not None and source.is_open
+        open_ = (self._accepting or stopped) and source is not None and source.is_open
         if loop is None or not open_ or loop.is_closed():
             raise PortalClosedError("this portal is not open")
         return loop
@@ -110,7 +110,7 @@ class BlockingPortal:
         :raises PortalClosedError: the portal is not open.
         """
         suspend = refuse_on_loop_thread(func, "BlockingPortal.call")
-        loop = self._running_loop()
+        loop = self._running_loop(stopped=func == self.stop)  # once more does no harm
         if suspend is not None:
             from bridgekit.adapters.loop_to_loop import await_on_loop
 
