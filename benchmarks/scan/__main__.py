@@ -60,7 +60,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--synthetic", type=sizes, default=[])
     parser.add_argument("--cut", type=sizes, default=[])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: from cold only, once")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--peers-up-to", type=int, default=100, metavar="KLOC")
     parser.add_argument("--timeout", type=float, default=300, help="seconds for one peer's run")

@@ -57,12 +57,10 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     found = [
         at_most("CPU, times ast.parse", worst["load"] / worst["parse"], TIMES_PARSE),
         at_most("CPU ms per kLOC", max(per_kloc(r, "load") for r in rows), MS_PER_KLOC),
-        at_most(
-            "warm, s for 100 kLOC",
-            max(per_kloc(r, "warm_wall") for r in rows) / 10,
-            WARM_SECONDS_PER_100_KLOC,
-        ),
     ]
+    warm = [per_kloc(r, "warm_wall") / 10 for r in rows if r["warm_wall"] is not None]
+    if warm:
+        found.append(at_most("warm, s for 100 kLOC", max(warm), WARM_SECONDS_PER_100_KLOC))
     bound = max(scaling_bound(r) for r in rows)
     found.append(Verdict("2 processes, at best", bound, SCALING, bound >= SCALING))
     large = [r for r in rows if r["kloc"] >= SMALL]
@@ -118,8 +116,8 @@ def tables(
             (
                 r["name"], f"{r['kloc']:.1f}", f"{per_kloc(r, 'parse'):.1f}",
                 f"{per_kloc(r, 'load'):.1f}", f"{r['load'] / r['parse']:.1f}",
-                f"{r['wall']:.2f}", f"{r['warm_wall']:.2f}", f"{r['peak_mib']:.0f}",
-                f"{per_kloc(r, 'peak_mib'):.2f}",
+                f"{r['wall']:.2f}", "" if r["warm_wall"] is None else f"{r['warm_wall']:.2f}",
+                f"{r['peak_mib']:.0f}", f"{per_kloc(r, 'peak_mib'):.2f}",
             )
             for r in rows
         ],
