@@ -213,7 +213,7 @@ MUTANTS = [
     ),
     Mutant(
         "portal-keeps-its-calls-when-it-closes",
-        "engine/portal.py",
+        "engine/loop_call.py",
         '            self.fail(PortalClosedError("the event loop was closed during the call"))\n',
         "            pass\n",
     ),
@@ -221,7 +221,7 @@ MUTANTS = [
     Mutant(
         "fork-keeps-portals-open",
         "engine/portal.py",
-        "        return self._open and self._generation == process.generation()\n",
+        "        return self._open and self._generation == current.generation\n",
         "        return self._open\n",
     ),
     Mutant(

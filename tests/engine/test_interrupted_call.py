@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from bridgekit import async_to_sync
-from bridgekit.engine import portal
+from bridgekit.engine import loop_call
 
 
 class Struck(BaseException):
@@ -19,7 +19,7 @@ class Struck(BaseException):
 def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the first came before the wait had begun."""
     released: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-    waits: list[portal.LoopCall] = []
+    waits: list[loop_call.LoopCall] = []
     begun = threading.Event()
 
     async def stubborn() -> None:
@@ -36,9 +36,9 @@ def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch)
         assert begun.wait(10)
         raise Struck("first")
 
-    call_park = portal.LoopCall.park
+    call_park = loop_call.LoopCall.park
 
-    def struck_again(call: portal.LoopCall, interrupt: object, *, again: bool = False) -> None:
+    def struck_again(call: loop_call.LoopCall, interrupt: object, *, again: bool = False) -> None:
         class Waker:
             def wait(self) -> None:
                 waits.append(call)
@@ -51,8 +51,8 @@ def test_the_second_exception_is_raised_at_once(monkeypatch: pytest.MonkeyPatch)
         call._waker = Waker()  # type: ignore[assignment]
         call_park(call, interrupt, again=again)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(portal, "give_way", strike)
-    monkeypatch.setattr(portal.LoopCall, "park", struck_again)
+    monkeypatch.setattr(loop_call, "give_way", strike)
+    monkeypatch.setattr(loop_call.LoopCall, "park", struck_again)
     with pytest.raises(Struck, match="second"):
         async_to_sync(stubborn)()
     assert len(waits) == 1
