@@ -60,6 +60,7 @@ class Colours:
             twin = twin_of(program, function)
             if twin is not None:
                 self.facades[function] = twin
+        self._awaitables: dict[Function, list[ast.Attribute]] = {}
         self.entries = entries(program)
         self.sync_entries = sync_entries(program)
 
@@ -135,14 +136,28 @@ class Colours:
 
     def request_awaitables(self, function: Function) -> list[ast.Attribute]:
         """Reads of request attributes that Quart made awaitable."""
-        return [
-            node
-            for node in self.own_nodes(function)
-            if isinstance(node, ast.Attribute)
-            and node.attr in REQUEST_AWAITABLES
-            and isinstance(node.ctx, ast.Load)
-            and is_request_awaitable(self.program.resolve(function.path, node) or "")
-        ]
+        if function.path not in self._request_readers:
+            return []
+        found = self._awaitables.get(function)
+        if found is None:
+            found = self._awaitables[function] = [
+                node
+                for node in self.own_nodes(function)
+                if isinstance(node, ast.Attribute)
+                and node.attr in REQUEST_AWAITABLES
+                and isinstance(node.ctx, ast.Load)
+                and is_request_awaitable(self.program.resolve(function.path, node) or "")
+            ]
+        return found
+
+    @cached_property
+    def _request_readers(self) -> frozenset[str]:
+        """The files that may read such attributes: those in which one of their names occurs."""
+        return frozenset(
+            path
+            for path, file in self.program.files.items()
+            if any(name in file.text for name in REQUEST_AWAITABLES)
+        )
 
     @cached_property
     def _blocks(self) -> dict[Function, frozenset[str]]:
