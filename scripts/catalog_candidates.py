@@ -95,15 +95,23 @@ def candidates(distribution: str, owners: list[str], twin: str | None) -> None:
     pin = distribution
     if "==" not in pin and pin in versions:
         pin = f"{pin}=={versions[pin]}"
+    pins = [pin]
+    for library in catalog.libraries():
+        if twin and library.checked and f"{twin}.".startswith(f"{library.name}."):
+            pins.append(f"{library.distribution}=={library.checked}")
+    if pin.partition("==")[0] in {other.partition("==")[0] for other in pins[1:]}:
+        pins = [pin]
     asked = [*owners, *([twin] if twin else [])]
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", pin], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *pins], check=True)
         answer = subprocess.run(
             [python, "-W", "ignore", __file__, "--list", *asked],
-            check=True, capture_output=True, text=True,
+            check=False, capture_output=True, text=True,
         )  # fmt: skip
+    if answer.returncode:
+        raise SystemExit(answer.stderr.strip().splitlines()[-1])
     found: dict[str, dict[str, str]] = json.loads(answer.stdout.splitlines()[-1])
     for owner in owners:
         new = {
