@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(90)
 
 no_threads_at_exit = pytest.mark.skipif(
     sys.version_info[:2] == (3, 12),
-    reason="CPython 3.12 starts no thread any more, the portal's or a worker's, once exit has begun",
+    reason="CPython 3.12 starts no more threads once exit has begun",
 )
 
 # -- exit ------------------------------------------------------------------------------------------
