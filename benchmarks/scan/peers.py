@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,9 +48,14 @@ def run(tool: str, root: Path, timeout: float) -> Run | None:
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(
-            [program, *_COMMANDS[tool]], cwd=root, stdout=out, stderr=subprocess.STDOUT
+            [program, *_COMMANDS[tool]],
+            cwd=root,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-        timer = threading.Timer(timeout, child.kill)
+        # with what it has started: pyright is a Python script that runs another program
+        timer = threading.Timer(timeout, os.killpg, (child.pid, signal.SIGKILL))
         timer.start()
         before = os.times().elapsed
         try:
