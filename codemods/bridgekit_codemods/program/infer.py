@@ -100,6 +100,7 @@ class Inference:
     def forget(self) -> None:
         """Drop every answer, because something was changed that is not noted when it is read."""
         self.settled, self.memo, self._kept, self._dependencies = {}, {}, {}, {}
+        self.members.lines = {}
 
     def next_round(self, changed: Iterable[Hashable]) -> None:
         """Keep this round's answers for recursion and start the next.

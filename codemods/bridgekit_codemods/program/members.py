@@ -29,6 +29,8 @@ class Members:
 
     def __init__(self, engine: Inference) -> None:
         self.engine = engine
+        self.lines: dict[Class, list[Class]] = {}
+        """All subclasses of a class, once they have been asked for."""
 
     def of(self, ref: TypeRef, name: str) -> Types:
         """The types of attribute `name` of a value of type `ref`."""
@@ -116,6 +118,9 @@ class Members:
 
     def descendants(self, cls: Class) -> list[Class]:
         """All subclasses, direct or not, in a stable order."""
+        known = self.lines.get(cls)
+        if known is not None:
+            return known
         found: dict[Class, None] = {}
         pending = list(self.engine.subclasses.get(cls, ()))
         while pending:
@@ -123,7 +128,8 @@ class Members:
             if current not in found:
                 found[current] = None
                 pending.extend(self.engine.subclasses.get(current, ()))
-        return list(found)
+        self.lines[cls] = list(found)
+        return self.lines[cls]
 
     def bind(self, fn: Function, receiver: TypeRef, grade: str, *, on_class: bool) -> TypeRef:
         """A method got from an instance or a class, with its receiver where it is bound."""
