@@ -391,3 +391,34 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message
             await to_thread.run_sync(int, **options)
 
     asyncio.run(main())
+
+
+def test_under_its_caller_s_token_a_call_keeps_its_affinity() -> None:
+    limiter = CapacityLimiter(1)
+    running = most = 0
+    lock = threading.Lock()
+
+    def ident() -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.005)
+        with lock:
+            running -= 1
+        return threading.get_ident()
+
+    async def children() -> list[int]:
+        main = sync_to_async(ident, affinity="main", limiter=limiter)
+        context = sync_to_async(ident, affinity="context", limiter=limiter)
+        chain = sync_to_async(ident, limiter=limiter)
+        return await asyncio.gather(main(), context(), chain(), main())
+
+    async def root() -> list[int]:
+        # This call holds the only token while its thread waits for the children.
+        return await to_thread.run_sync(async_to_sync(children), limiter=limiter)
+
+    threads = async_to_sync(root)()
+    assert threads[0] == threads[3] == threading.main_thread().ident
+    assert most == 1
+    assert limiter.borrowed_tokens == 0

@@ -28,6 +28,7 @@ from bridgekit.engine.lane import (
     nearest_lane,
     root_thread_lane,
 )
+from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.work import Work
 from bridgekit.engine.workers import OwnedThread, shared_pool
 from bridgekit.errors import DeadlockError
@@ -37,8 +38,8 @@ __all__ = [
     "Affinity",
     "ThreadBinding",
     "dispatch",
-    "holder_of",
     "process_binding",
+    "token_of_chain",
 ]
 
 Affinity = Literal["chain", "context", "main"]
@@ -344,16 +345,20 @@ def dispatch(work: Work, affinity: Affinity) -> None:
     route(work)
 
 
-def holder_of(limiter: object) -> Lane | None:
-    """The lane to use when a caller further up this chain holds a token of ``limiter``.
+def token_of_chain(limiter: CapacityLimiter) -> CapacityLimiter:
+    """What a call has to take a token of: ``limiter``, unless a caller further up holds one.
 
-    Its thread is parked, so its token is idle: the call runs there, under that token. Asking for
-    a second token instead could wait for ever.
+    That caller's thread is parked, so its token is idle, and asking for a second one could wait
+    for ever. Calls below it run under that token, one at a time.
     """
-    start = CURRENT_LANE.get()
-    lane = start
+    lane = CURRENT_LANE.get()
     while lane is not None:
-        if lane.is_open and lane.work is not None and lane.work.limiter is limiter:
-            return nearest_lane(start, lane.thread_id)
+        work = lane.work
+        if work is not None and lane.is_open and work.limiter is limiter:
+            if work.lent is not None:
+                return work.lent
+            # Atomic, because tasks of several loops may be below that caller.
+            lent: CapacityLimiter = work.__dict__.setdefault("lent", CapacityLimiter(1))
+            return lent
         lane = lane.parent
-    return None
+    return limiter

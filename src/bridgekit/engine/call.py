@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from bridgekit.engine.hosts import Host
+    from bridgekit.engine.limiter import CapacityLimiter
 
 __all__ = ["Call", "current_work", "left_behind", "thread_state"]
 
@@ -87,6 +88,7 @@ class Call:
     cancel_pending = False
     cancel_owed = False  # it was raised in the host, which has not raised it yet
     limiter: object | None = None
+    lent: CapacityLimiter | None = None  # for calls below this one, under its token
     merge: ContextMerge | None = None  # what was carried into the host's context
     thread_merge: ContextMerge | None = None  # and into the thread's
     redirect: Callable[[Any], None] | None = None

@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import Any
 
 from bridgekit.engine import workers
-from bridgekit.engine.affinity import dispatch, holder_of
+from bridgekit.engine.affinity import dispatch, token_of_chain
 from bridgekit.engine.hosts import Host, current_host
-from bridgekit.engine.lane import CURRENT_LANE, Lane
+from bridgekit.engine.lane import CURRENT_LANE
 from bridgekit.engine.options import CallOptions
 from bridgekit.engine.waits import monitor  # noqa: F401 - here, not when a call has to queue
 from bridgekit.engine.work import Work
@@ -89,8 +89,7 @@ async def _cross(
     if host.checkpoints:
         await host.checkpoint()
     limiter = options.limiter
-    held = holder_of(limiter) if limiter is not None else None
-    take_token = limiter is not None and held is None
+    token = token_of_chain(limiter) if limiter is not None else None
     work = Work(host, func, args, kwargs)
     del func, args, kwargs
     if options.abandon_on_cancel or options.cancel_grace is not None:
@@ -99,18 +98,17 @@ async def _cross(
         work.on_abandoned = options.on_abandoned
         work.departure = [None]
     try:
-        if limiter is not None:
-            if take_token:
-                if not limiter.acquire_nowait():
-                    await limiter.acquire()
-                work.on_end = [limiter.release]  # no call here, where a signal handler could strike
+        if token is not None:
+            if not token.acquire_nowait():
+                await token.acquire()
+            work.on_end = [token.release]  # no call here, where a signal handler could strike
             work.limiter = limiter
         if options.context == "share":
             work.share(host.task_context())
             # Not before the task sleeps: until then the loop's thread is in its context.
-            host.call_soon(partial(copy_context().run, _send_or_fail, work, held, options))
+            host.call_soon(partial(copy_context().run, _send_or_fail, work, options))
         else:
-            _send(work, held, options)
+            _send(work, options)
         if work.ended:
             if host.must_give_way():
                 return await work.give_way_and_finish()
@@ -122,20 +120,20 @@ async def _cross(
         raise
 
 
-def _send(work: Work, held: Lane | None, options: CallOptions) -> None:
+def _send(work: Work, options: CallOptions) -> None:
     if options.executor is not None:
         future = options.executor.submit(work.run)
         if future is not None:
             future.add_done_callback(partial(_fail_if_dropped, work))
-    elif held is None or not held.offer(work)[0]:
+    else:
         dispatch(work, options.affinity)
 
 
-def _send_or_fail(work: Work, held: Lane | None, options: CallOptions) -> None:
+def _send_or_fail(work: Work, options: CallOptions) -> None:
     if not work.waits_for_thread:
         return  # cancelled meanwhile
     try:
-        _send(work, held, options)
+        _send(work, options)
     except BaseException as error:
         work.fail(error)
 
