@@ -85,7 +85,9 @@ class Trace:
             self.executed.union(*self.calls.values(), *self.hidden.values(), *self.tests.values())
         )
         index = {f: number for number, f in enumerate(functions)}
-        calls: list[list[Any]] = [[*p, "call", sorted(index[f] for f in fs)] for p, fs in self.calls.items()]
+        calls: list[list[Any]] = [
+            [*p, "call", sorted(index[f] for f in fs)] for p, fs in self.calls.items()
+        ]
         calls += [[*p, k, sorted(index[f] for f in fs)] for (k, p), fs in self.hidden.items()]
         paths = {f.path for f in functions} | {str(place[0]) for place in calls}
         value = {
