@@ -403,7 +403,7 @@ def test_no_false_alarm_of_a_detector_that_never_rests(
     monkeypatch.setattr(monitor.Monitor, "look", counted)
     assert traffic(5_000, seed=2) >= 5_000
     assert not caplog.records
-    assert looks > 100
+    assert looks > 5  # a look at a large process costs more, and the pause after it grows with that
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import gc
 import linecache
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -45,7 +46,7 @@ CALLERS = {
 
 # Lines that a trace function can strike and a signal handler cannot: it is called only where
 # bytecode calls, jumps back or begins.
-SAFE = ("with ", "async with ", "work.on_end = [")
+SAFE = ("with ", "async with ", "try:", "else:", "work.on_end = [")
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +164,10 @@ def test_a_strike_at_any_line_leaves_no_thread_waiting(form: str, kind: str) -> 
     struck = asyncio.run(main())
     assert struck > 20
     assert shared_pool().queued == 0
+    deadline = time.monotonic() + 10
+    while (pool := to_thread.statistics()).idle < pool.threads:
+        assert time.monotonic() < deadline, "a worker is neither idle nor busy"
+        time.sleep(0.001)
     if kind == "limited":
         # A token that was just being handed over when the strike came cannot be told from one that
         # was not: those lines apart, none is lost.

@@ -118,12 +118,20 @@ class _PoolWorker:
 
     def take(self, work: Work) -> None:
         """Give this worker something to do. Only for who took it off the idle list."""
+        given = None
         try:
-            self.next = work
+            self.next = given = work
             self.waker.ring()  # type: ignore[union-attr]
         except BaseException:
-            self.waker.ring()  # type: ignore[union-attr]  # struck, perhaps before it was rung
+            self.struck(given)
             raise
+
+    def struck(self, given: Work | None) -> None:
+        """A signal handler raised in who took it off the idle list, perhaps before it was rung."""
+        if given is not None:
+            self.waker.ring()  # type: ignore[union-attr]
+        else:
+            self._pool.put_back(self)
 
     def dismiss(self) -> None:
         """Have this worker end. Only for who took it off the idle list."""
@@ -231,16 +239,17 @@ class WorkerPool:
         An idle thread is woken by dropping the interpreter lock, so a short call has often ended
         when this returns.
         """
+        given = None
         try:
             worker = self._idle.pop()
         except IndexError:
             self._submit_without_idle(work)
         else:
             try:  # as in `take`, without a call
-                worker.next = work
+                worker.next = given = work
                 worker.waker.ring()  # type: ignore[union-attr]
             except BaseException:
-                worker.waker.ring()  # type: ignore[union-attr]
+                worker.struck(given)
                 raise
             if worker.lost:
                 self.submit(work)
@@ -298,6 +307,11 @@ class WorkerPool:
                 worker.take(work)
                 if worker.lost:
                     queue.appendleft(work)
+
+    def put_back(self, worker: _PoolWorker) -> None:
+        """A worker has been taken off the idle list, and given nothing."""
+        self._idle.append(worker)
+        self.wake_for_queue()
 
     def _note_wait(self) -> None:
         # The last one has been queued just now, with all that have no time before it.
