@@ -13,21 +13,12 @@ from typer.testing import CliRunner
 from bridgekit.cli.app import app
 
 PROGRAM = """\
-TABLE = {}
-
-
-def register(function):
-    TABLE[function.__name__] = function
-    return function
-
-
-@register
 def send(order):
     return order
 
 
 def dispatch(name):
-    return TABLE[name](1)
+    return globals()[name](1)
 
 
 if __name__ == "__main__":
