@@ -96,7 +96,7 @@ def async_to_sync(afunc: Callable[..., Awaitable[Any]] | None = None) -> Callabl
     if afunc is None:
         return async_to_sync
     if isinstance(afunc, (staticmethod, classmethod)):
-        return type(afunc)(async_to_sync(afunc.__func__))
+        return cast(Callable[..., Any], type(afunc)(async_to_sync(afunc.__func__)))
     target = afunc
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -188,7 +188,7 @@ def sync_to_async(
 
 def _to_async(func: Callable[..., Any], *, options: CallOptions) -> Callable[..., Any]:
     if isinstance(func, (staticmethod, classmethod)):
-        return type(func)(_to_async(func.__func__, options=options))
+        return cast(Callable[..., Any], type(func)(_to_async(func.__func__, options=options)))
     if inspect.iscoroutinefunction(func):
         raise TypeError(f"sync_to_async: {describe(func)} is asynchronous already")
     target = func

@@ -106,7 +106,8 @@ async def _cross(
         if options.context == "share":
             work.share(host.task_context())
             # Not before the task sleeps: until then the loop's thread is in its context.
-            host.call_soon(partial(copy_context().run, _send_or_fail, work, options))
+            context = copy_context()
+            host.call_soon(lambda: context.run(_send_or_fail, work, options))
         else:
             _send(work, options)
         if work.ended:

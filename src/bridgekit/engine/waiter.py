@@ -17,6 +17,7 @@ class Sleeper(Protocol):
 
     def may_leave_on_cancel(self) -> bool:
         """Whether the task may leave at once; otherwise it is told when it is next resumed."""
+        ...
 
 
 Callbacks: TypeAlias = tuple[tuple[Callable[[Any], object], Context | None], ...]

@@ -31,6 +31,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from bridgekit.engine.waits.futures import (
     awaited_chain,
     awaiting_task,
+    callbacks_of,
     is_future,
     is_task_group,
 )
@@ -138,7 +139,7 @@ class _Search:
         if task is not None and self._polls(task, future):
             self.tasks.add(task)
         else:
-            yield from (callback for callback, _ in list(future._callbacks or ()))
+            yield from callbacks_of(future)
         yield getattr(future, "_children", None)
 
 

@@ -49,9 +49,15 @@ def is_task_group(value: object) -> bool:
     return "TaskGroup" in kind.__name__ and kind.__module__.split(".")[0] in ("asyncio", "anyio")
 
 
+def callbacks_of(future: Any) -> list[Any]:
+    """What a future will call when it is done."""
+    pairs: Any = getattr(future, "_callbacks", None)
+    return [pair[0] for pair in list(pairs)] if pairs else []
+
+
 def awaiting_task(future: asyncio.Future[Any]) -> asyncio.Task[Any] | None:
     """The task that is suspended on this very future, if one is."""
-    for callback, _ in list(getattr(future, "_callbacks", None) or ()):
+    for callback in callbacks_of(future):
         # The wake-up is a bound method of the task; C tasks before 3.12 wrap it.
         owner = getattr(callback, "__self__", None)
         if issubclass(type(owner), asyncio.Task) and getattr(owner, "_fut_waiter", None) is future:
@@ -109,7 +115,7 @@ def _gathering(future: Any) -> Groups:
     undone = [child for child in children if not child.done()]
     if not undone:
         return ()
-    for callback, _ in list(getattr(undone[0], "_callbacks", None) or ()):
+    for callback in callbacks_of(undone[0]):
         values = _closure(callback)
         if values.get("outer") is future and values.get("return_exceptions") is True:
             return _every_of(children)
@@ -117,7 +123,7 @@ def _gathering(future: Any) -> Groups:
 
 
 def _shielded(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
-    for callback, _ in list(getattr(future, "_callbacks", None) or ()):
+    for callback in callbacks_of(future):
         if getattr(callback, "__qualname__", "") == "shield.<locals>._outer_done_callback":
             inner = _closure(callback).get("inner")
             if is_future(inner):
@@ -131,9 +137,7 @@ def _waited_set(coroutine: object, future: asyncio.Future[Any]) -> Groups | None
         if not issubclass(type(held), (set, frozenset, list, tuple)):
             continue
         for one in list(held):
-            for callback, _ in (
-                list(getattr(one, "_callbacks", None) or ()) if is_future(one) else ()
-            ):
+            for callback in callbacks_of(one) if is_future(one) else ():
                 values = _closure(callback)
                 if values.get("waiter") is not future or values.get("timeout_handle") is not None:
                     continue
