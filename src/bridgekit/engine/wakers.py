@@ -92,8 +92,9 @@ def entered_lanes() -> list[Lane]:
     lanes = []
     for reference in copy_of(_known.values()):
         waker = reference()
-        if waker is not None and waker.lane is not None:
-            lanes.append(waker.lane)
+        lane = waker.lane if waker is not None else None  # once: its thread may leave it meanwhile
+        if lane is not None:
+            lanes.append(lane)
     return lanes
 
 
