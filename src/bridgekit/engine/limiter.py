@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -11,17 +12,19 @@ from typing import Any
 from weakref import WeakSet
 
 from bridgekit.engine import process
-from bridgekit.engine.hosts import current_host
-from bridgekit.engine.waits.deadlines import has_deadline
+from bridgekit.engine.hosts import current_host, runs_trio
+from bridgekit.engine.waits.tasks import Task, has_deadline, reader_of
 from bridgekit.engine.waits.watch import watch
 from bridgekit.errors import DeadlockError
 
 __all__ = ["CapacityLimiter", "CapacityLimiterStatistics"]
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def _current_task() -> Any:
     loop = asyncio._get_running_loop()
-    return None if loop is None else asyncio.current_task(loop)
+    if loop is not None:
+        return asyncio.current_task(loop)
+    return sys.modules["trio"].lowlevel.current_task() if runs_trio() else None
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class CapacityLimiter:
         self._lock = threading.Lock()
         self._borrowed = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._task_holders: dict[asyncio.Task[Any], int] = {}
+        self._task_holders: dict[Task, int] = {}
         self._known_holders = True
         self._total: float = 1
         self._strangers = 0
@@ -153,7 +156,7 @@ class CapacityLimiter:
             # The waiter's loop is closed: nobody will use the token.
             self.release()
 
-    def task_holders(self) -> dict[asyncio.Task[Any], int]:
+    def task_holders(self) -> dict[Task, int]:
         """How many tokens each task holds in ``async with``. Any thread may call this.
 
         Empty when it cannot be told, as after a block that one task entered and another left.
@@ -167,7 +170,7 @@ class CapacityLimiter:
             return
         if not has_deadline(task):
             raise DeadlockError(
-                f"task {task.get_name()!r} asks for a token of a limiter, all of whose "
+                f"task {reader_of(task).name(task)!r} asks for a token of a limiter, all of whose "
                 f"{self._borrowed} tokens it holds itself in `async with`: it would wait for ever"
             )
 

@@ -10,71 +10,23 @@ scope, so its first checkpoint raises ``Cancelled``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Sized
 from contextvars import Context, copy_context
+from threading import get_ident
 from types import TracebackType
 from typing import Any
 
-import outcome
 import trio
 
 from bridgekit.engine.context import ContextMerge
 from bridgekit.engine.hosts import Letter
+from bridgekit.engine.trio_waiter import RaiseCancel, TrioTurn, TrioWaiter
 from bridgekit.engine.waiter import Sleeper
+from bridgekit.engine.waits import trio_tasks
 
-__all__ = ["TrioHost", "TrioTurn", "TrioWaiter", "call_on_trio", "current_trio_host"]
+__all__ = ["TrioHost", "call_on_trio", "current_trio_host"]
 
 _BATCH = 32  # as in hosts
-
-RaiseCancel = Callable[[], Any]
-
-
-class TrioWaiter:
-    """What a trio task sleeps in. Its ``Sleeper`` decides what cancelling the task means."""
-
-    __slots__ = ("_fired", "_sleeper", "_task")
-
-    def __init__(self, sleeper: Sleeper) -> None:
-        self._sleeper: Sleeper | None = sleeper
-        self._task: trio.lowlevel.Task | None = None
-        self._fired = False
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._sleep().__await__()
-
-    async def _sleep(self) -> None:
-        if self._fired:
-            return
-        self._task = trio.lowlevel.current_task()
-        try:
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
-        finally:
-            self._task = self._sleeper = None
-
-    def _abort(self, raise_cancel: RaiseCancel) -> trio.lowlevel.Abort:
-        sleeper = self._sleeper
-        assert sleeper is not None
-        if self._fired:  # the task is on its way already
-            return trio.lowlevel.Abort.FAILED
-        sleeper.raise_cancel = raise_cancel  # type: ignore[attr-defined]
-        if not sleeper.may_leave_on_cancel():
-            return trio.lowlevel.Abort.FAILED
-        self._fired = True
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def fire(self) -> None:
-        """On trio's thread, outside any task: resume the task. Later calls do nothing."""
-        if not self._fired:
-            self._fired = True
-            if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
-
-    def leave(self) -> None:
-        """On trio's thread, outside any task: resume the task with its cancellation."""
-        if not self._fired and self._task is not None:
-            self._fired = True
-            raise_cancel: RaiseCancel = self._sleeper.raise_cancel  # type: ignore[union-attr]
-            trio.lowlevel.reschedule(self._task, outcome.capture(raise_cancel))
 
 
 class _Timeout:
@@ -98,43 +50,12 @@ class _Timeout:
         return suppressed
 
 
-class TrioTurn:
-    """One task's turn at a limiter: in all that a limiter needs, a future of that task's loop."""
-
-    __slots__ = ("_event", "_token")
-
-    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
-        self._token = token
-        self._event = trio.Event()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._event.wait().__await__()
-
-    def get_loop(self) -> TrioTurn:
-        """What takes callbacks for the thread that the task runs on."""
-        return self
-
-    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
-        """Have a callback called there. Any thread may call this.
-
-        :raises RuntimeError: the run has ended.
-        """
-        self._token.run_sync_soon(callback, *args)
-
-    def done(self) -> bool:
-        """Whether the turn has come."""
-        return self._event.is_set()
-
-    def set_result(self, result: None) -> None:
-        """It has."""
-        self._event.set()
-
-
 class _Serving:
     """A part of a task that can be cancelled alone: in all that a call needs, a task."""
 
     def __init__(self) -> None:
         self._scope = trio.CancelScope()
+        self.task = trio.lowlevel.current_task()
 
     def __enter__(self) -> None:
         self._scope.__enter__()
@@ -162,7 +83,7 @@ class _SystemTask:
         self._coroutine = coroutine
         self._scope = trio.CancelScope()
         self._callbacks: list[Callable[[Any], object]] = []
-        trio.lowlevel.spawn_system_task(self._run)
+        self.task = trio.lowlevel.spawn_system_task(self._run)
 
     async def _run(self) -> None:
         try:
@@ -189,9 +110,11 @@ class TrioHost:
 
     ready: Sized = ()
     checkpoints = True
+    root: trio.lowlevel.Task  # of the run, to find the others from
 
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
+        self._thread_id = get_ident()  # by the name that loops of asyncio have it under
         self._closed = False
         self.credit = _BATCH
 
@@ -214,6 +137,13 @@ class TrioHost:
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Have ``callback()`` called on trio's thread. Any thread may call this."""
         self._token.run_sync_soon(callback)
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
+        """:meth:`call_soon`, as loops of asyncio have it.
+
+        :raises RuntimeError: the run has ended.
+        """
+        self._token.run_sync_soon(callback, *args)
 
     def cancellation(self, sleeper: Any) -> BaseException:
         """What a thread is to raise when it learns that its host has been cancelled."""
@@ -302,6 +232,7 @@ def current_trio_host() -> TrioHost:
     except LookupError:
         host = TrioHost()
         _host.set(host)
+        trio_tasks.begun(host)
     return host
 
 

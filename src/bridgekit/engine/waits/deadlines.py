@@ -36,7 +36,7 @@ from bridgekit.engine.waits.futures import (
     is_task_group,
 )
 
-__all__ = ["Deadlines", "has_deadline"]
+__all__ = ["Deadlines"]
 
 OBJECT_DEPTH = 2
 MAX_CONTAINER = 10_000
@@ -54,8 +54,8 @@ class Deadlines:
     """Finds the tasks that timers lead to, and remembers who only polls. For one thread."""
 
     def __init__(self) -> None:
-        self._slept_on: WeakKeyDictionary[asyncio.Task[Any], object] = WeakKeyDictionary()
-        self._pollers: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._slept_on: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
+        self._pollers: WeakSet[Any] = WeakSet()
 
     def tasks(self, loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]] | None:
         """The tasks that some pending timer of the loop leads to.
@@ -73,18 +73,13 @@ class Deadlines:
                     search.follow(part)
         return search.tasks
 
-    def polls(self, task: asyncio.Task[Any], future: object) -> bool:
-        """Whether the task, now asleep on a future, has been seen asleep on another one."""
+    def polls(self, task: Any, future: object) -> bool:
+        """Whether the task (of whichever library), now asleep on a future, or on whatever is made
+        for one wait, has been seen asleep on another one."""
         if self._slept_on.setdefault(task, future) is not future:
             self._slept_on[task] = future
             self._pollers.add(task)
         return task in self._pollers
-
-
-def has_deadline(task: asyncio.Task[Any]) -> bool:
-    """Whether a timer leads to this one task, or that cannot be told."""
-    found = Deadlines().tasks(task.get_loop())
-    return found is None or task in found
 
 
 def _timers(loop: asyncio.AbstractEventLoop) -> list[Any] | None:

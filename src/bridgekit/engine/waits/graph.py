@@ -14,14 +14,24 @@ The graph is a plain picture; it holds no lock, and nothing here looks at the ru
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-__all__ = ["Graph", "Key", "Node", "stuck", "victims"]
+__all__ = ["Graph", "Key", "Loop", "Node", "stuck", "victims"]
 
 Key = Hashable
 MAX_CANDIDATES = 16
+
+
+class Loop(Protocol):
+    """What runs tasks: an event loop of asyncio or a run of trio."""
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> object:
+        """Have a callback called on its thread.
+
+        :raises RuntimeError: it has been closed.
+        """
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Node:
     order: float = 0
     subject: object = field(default=None, compare=False, repr=False)
     wait: object = field(default=None, compare=False, repr=False)
-    loop: asyncio.AbstractEventLoop | None = field(default=None, compare=False, repr=False)
+    loop: Loop | None = field(default=None, compare=False, repr=False)
     stack: Callable[[], list[str]] | None = field(default=None, compare=False, repr=False)
     transparent: bool = False
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from bridgekit.engine import hosts
 from bridgekit.engine.waits import watch
 from bridgekit.engine.waits.deadlines import Deadlines
 from bridgekit.engine.waits.graph import Key, Node, stuck
 from bridgekit.engine.waits.picture import Picture
+from bridgekit.engine.waits.tasks import readers
 
 __all__ = ["Wait", "present_waits"]
 
@@ -41,8 +40,8 @@ def present_waits() -> list[Wait]:
         picture.add(place)
         picture.add_queued(place)
     picture.add_parked_threads()
-    for host in list(hosts._hosts):
-        for task in asyncio.all_tasks(host.loop):
+    for reader in readers:
+        for task in reader.present():
             picture.add(task)
     graph = picture.nodes
     dead = stuck(graph)

@@ -19,7 +19,6 @@ of one processor.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from dataclasses import replace
@@ -27,7 +26,7 @@ from dataclasses import replace
 from bridgekit.engine import process
 from bridgekit.engine.waits import watch
 from bridgekit.engine.waits.deadlines import Deadlines
-from bridgekit.engine.waits.graph import Graph, Key, Node, stuck, victims
+from bridgekit.engine.waits.graph import Graph, Key, Loop, Node, stuck, victims
 from bridgekit.engine.waits.picture import Picture, items_at
 from bridgekit.engine.waits.words import explain
 from bridgekit.errors import DeadlockError
@@ -45,9 +44,9 @@ class _Round:
     """One look: tells which loops have turned since."""
 
     def __init__(self) -> None:
-        self._turned: dict[asyncio.AbstractEventLoop, bool] = {}
+        self._turned: dict[Loop, bool] = {}
 
-    def ask(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def ask(self, loop: Loop | None) -> None:
         """Have it noted when the loop turns."""
         if loop is None or loop in self._turned:
             return
@@ -57,7 +56,7 @@ class _Round:
         except RuntimeError:  # closed: it never turns again, and what its tasks do is unknown
             return
 
-    def has_turned(self, loop: asyncio.AbstractEventLoop | None) -> bool:
+    def has_turned(self, loop: Loop | None) -> bool:
         return loop is None or self._turned.get(loop, False)
 
 

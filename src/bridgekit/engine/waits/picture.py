@@ -32,13 +32,19 @@ from bridgekit.engine.call import Call
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.limiter import CapacityLimiter
 from bridgekit.engine.portal import LoopCall
-from bridgekit.engine.waiter import Waiter
 from bridgekit.engine.waits import watch
 from bridgekit.engine.waits.copying import copy_of
 from bridgekit.engine.waits.deadlines import Deadlines
-from bridgekit.engine.waits.futures import awaited_chain, awaiting_task, explain_future
-from bridgekit.engine.waits.graph import Key, Node
+from bridgekit.engine.waits.futures import awaited_chain
+from bridgekit.engine.waits.graph import Key, Loop, Node
 from bridgekit.engine.waits.parked import is_parked, parked_lanes, works_on_thread
+from bridgekit.engine.waits.tasks import (
+    Task,
+    explain_wait,
+    is_task,
+    reader_of,
+    sleeping_task,
+)
 from bridgekit.engine.waits.words import (
     call_name,
     task_name,
@@ -83,7 +89,7 @@ class Picture:
             for ident, lane in self._parked.items()
             for work in works_on_thread(lane)
         }
-        self._with_deadline: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]] | None] = {}
+        self._with_deadline: dict[Loop | None, set[Task] | None] = {}
         self._places: dict[int, tuple[Work, list[Key]]] | None = None
         self._kinds: dict[str, Callable[[Any, Key], Node]] = {
             "call": self._call,
@@ -106,14 +112,14 @@ class Picture:
     def add_queued(self, place: object) -> None:
         """Put everything that is queued at a place into the graph."""
         for item in items_at(place):
-            self.add(item if isinstance(item, Work) else awaiting_task(item) or item)
+            self.add(item if isinstance(item, Work) else sleeping_task(item) or item)
 
     def add_parked_threads(self) -> None:
         """Put every thread that waits for a coroutine into the graph."""
         for ident in self._parked:
             self.add(ident)
 
-    def loop_thread_key(self, loop: asyncio.AbstractEventLoop | None) -> Key | None:
+    def loop_thread_key(self, loop: Loop | None) -> Key | None:
         """The key of the thread that runs a loop, if it is parked and the loop tells."""
         ident = getattr(loop, "_thread_id", None)
         return self._need(ident) if ident in self._parked else None
@@ -132,7 +138,7 @@ class Picture:
             kind = "pool"
         elif isinstance(subject, CapacityLimiter):
             kind = "limiter"
-        elif issubclass(type(subject), asyncio.Task):
+        elif is_task(subject):
             kind = "task"
         key = (kind, subject if kind == "thread" else id(subject))
         if key not in self.nodes:
@@ -145,9 +151,10 @@ class Picture:
 
     # -- tasks and what they await -------------------------------------------------------------
 
-    def _task(self, task: asyncio.Task[Any], key: Key) -> Node:
-        loop = task.get_loop()
-        future: Any = getattr(task, "_fut_waiter", None)
+    def _task(self, task: Task, key: Key) -> Node:
+        reader = reader_of(task)
+        loop: Loop | None = reader.loop(task)
+        future = reader.awaited(task)
         node = partial(
             Node,
             key,
@@ -157,15 +164,15 @@ class Picture:
             loop=loop,
             stack=partial(task_stack, task),
         )
-        if task.done():
+        if reader.ended(task) or loop is None:
             return node()
         own_thread = self.loop_thread_key(loop)
         needs = () if own_thread is None else ((own_thread,),)
-        if future is None or future.done():
+        if future is None or (hasattr(future, "done") and future.done()):
             return node(waits="runs on", needs=needs)
         if self._has_deadline(task):
             return node()
-        limiter = _awaited_limiter(task, future)
+        limiter = _awaited_limiter(reader.coroutine(task), future)
         if limiter is None:
             return node(needs=(*needs, (self._need(future),)))
         waiters = copy_of(limiter._waiters)
@@ -175,25 +182,18 @@ class Picture:
             order=waiters.index(future) if future in waiters else 0,
         )
 
-    def _has_deadline(self, task: asyncio.Task[Any]) -> bool:
+    def _has_deadline(self, task: Task) -> bool:
         if self._deadlines is None:
             return False
-        loop = task.get_loop()
+        reader = reader_of(task)
+        loop: Loop | None = reader.loop(task)
         if loop not in self._with_deadline:
-            self._with_deadline[loop] = self._deadlines.tasks(loop)
+            self._with_deadline[loop] = reader.with_deadline(loop, self._deadlines)
         found = self._with_deadline[loop]
         return found is None or task in found
 
     def _future(self, future: Any, key: Key) -> Node:
-        needs: tuple[tuple[Key, ...], ...] = ()
-        if type(future) is Waiter:
-            sleeper = future._sleeper
-            if isinstance(sleeper, Work) and not future.done():
-                needs = ((self._need(sleeper),),)
-        else:
-            groups = explain_future(future)
-            if groups:
-                needs = tuple(self._any_of(group) for group in groups)
+        needs = tuple(self._any_of(group) for group in explain_wait(future) or ())
         return Node(key, "a future", needs=needs, subject=future, transparent=True)
 
     # -- calls and threads ---------------------------------------------------------------------
@@ -211,14 +211,14 @@ class Picture:
             places = [*places, self._need(lane)]
         if not places:
             return node()
-        host = None if work._waiter is None else awaiting_task(work._waiter)
+        host = None if work._waiter is None else sleeping_task(work._waiter)
         if host is None or self._has_deadline(host):
             return node()  # its end by cancellation is on the way, or set
         return node(
             "is queued for",
             (tuple(dict.fromkeys(places)),),
             end=work.fail,
-            loop=host.get_loop(),
+            loop=reader_of(host).loop(host),
             stack=partial(task_stack, host),
         )
 
@@ -246,15 +246,14 @@ class Picture:
         )
         if lane is None or not is_parked(lane):
             return node()
-        tasks: list[asyncio.Task[Any]] = []
+        tasks: list[Task] = []
         if isinstance(lane, LoopCall):
             if lane._task is not None:
                 tasks = [lane._task]
         elif isinstance(lane, Wish) and lane.work is not None and lane.work.wish is not lane:
             serving = lane.work._serving
             tasks = [serving] if serving is not None else copy_of(lane.work._orphans or ())
-            if not all(isinstance(task, asyncio.Task) for task in tasks):
-                return node()  # trio's
+            tasks = [getattr(task, "task", task) for task in tasks]  # as trio's parts of one
         return node(needs=(self._any_of(tasks),) if tasks else ())
 
     # -- pools and limiters --------------------------------------------------------------------
@@ -301,9 +300,9 @@ class Picture:
         ]
 
 
-def _awaited_limiter(task: asyncio.Task[Any], future: Any) -> CapacityLimiter | None:
-    """The limiter for whose token the task waits."""
-    innermost = deque(awaited_chain(task.get_coro()), maxlen=1).pop()
+def _awaited_limiter(coroutine: object, future: Any) -> CapacityLimiter | None:
+    """The limiter for whose token a suspended coroutine waits."""
+    innermost = deque(awaited_chain(coroutine), maxlen=1).pop()
     if getattr(innermost, "cr_code", None) is not _ACQUIRE:
         return None
     for value in gc.get_referents(innermost):

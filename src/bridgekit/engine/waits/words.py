@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -10,11 +9,11 @@ import traceback
 from collections.abc import Iterable
 from itertools import pairwise
 from types import FrameType
-from typing import Any
 
 from bridgekit.engine.naming import describe
 from bridgekit.engine.waits.futures import coroutine_frames
 from bridgekit.engine.waits.graph import Graph, Key
+from bridgekit.engine.waits.tasks import Task, reader_of
 from bridgekit.engine.work import Work
 
 __all__ = ["call_name", "explain", "task_name", "task_stack", "thread_name", "thread_stack"]
@@ -30,11 +29,12 @@ def call_name(work: Work) -> str:
     return "a call" if func is None else f"the call of {describe(func)}"
 
 
-def task_name(task: asyncio.Task[Any]) -> str:
+def task_name(task: Task) -> str:
     """A task, with the outermost function of the program in it."""
-    frames = list(coroutine_frames(task.get_coro()))
+    reader = reader_of(task)
+    frames = list(coroutine_frames(reader.coroutine(task)))
     frame = next((frame for frame in frames if not _is_ours(frame)), None)
-    return f"task {task.get_name()!r}{_in(frame)}"
+    return f"task {reader.name(task)!r}{_in(frame)}"
 
 
 def thread_name(ident: int) -> str:
@@ -53,7 +53,10 @@ def _program_frames_of(ident: int) -> list[FrameType]:
 
 def _is_ours(frame: FrameType) -> bool:
     name = frame.f_code.co_filename
-    return name.startswith(_PACKAGE) or name == threading.__file__
+    if name.startswith(_PACKAGE) or name == threading.__file__:
+        return True
+    # Under every block that waits for the tasks of a nursery: nothing that tells anybody more.
+    return str(frame.f_globals.get("__name__")).startswith("trio._core.")
 
 
 def _in(frame: FrameType | None) -> str:
@@ -62,9 +65,9 @@ def _in(frame: FrameType | None) -> str:
     return f" (in {frame.f_globals.get('__name__', '?')}.{frame.f_code.co_qualname})"
 
 
-def task_stack(task: asyncio.Task[Any]) -> list[str]:
+def task_stack(task: Task) -> list[str]:
     """Where a suspended task is, innermost call last, without the bridge's own frames."""
-    return _format(coroutine_frames(task.get_coro()))
+    return _format(coroutine_frames(reader_of(task).coroutine(task)))
 
 
 def thread_stack(ident: int) -> list[str]:
