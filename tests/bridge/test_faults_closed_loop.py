@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,6 +84,61 @@ def test_a_worker_is_told(new_loop: Any, ask: Any) -> None:
     errors = close_under(new_loop, main)
     assert [type(error) for error in errors] == [RuntimeError]
     assert "closed" in str(errors[0])
+
+
+@LOOPS
+def test_a_worker_is_told_though_somebody_keeps_the_frames_of_the_loop(new_loop: Any) -> None:
+    kept: list[Any] = []
+    asked_for = threading.Event()  # never set
+
+    async def main(
+        asking: threading.Event, ended: threading.Event, errors: list[BaseException]
+    ) -> None:
+        async def keep() -> None:
+            # As a profiler does. They hold what their callers have been called with.
+            frame: Any = sys._getframe()
+            while frame is not None:
+                kept.append(frame)
+                frame = frame.f_back
+
+        async def never() -> None:
+            asking.set()
+            await asyncio.Event().wait()
+
+        def work() -> None:
+            try:
+                while not any(frame.f_code.co_name == "_deliver" for frame in kept):
+                    asked_for.wait(0.001)  # so that the task sleeps when it is asked
+                    from_thread.run(keep)
+                from_thread.run(never)
+            except BaseException as error:
+                errors.append(error)
+            ended.set()
+
+        await to_thread.run_sync(work)
+
+    errors = close_under(new_loop, main)
+    assert [type(error) for error in errors] == [RuntimeError]
+    kept.clear()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_loop_keeps_its_own_way_to_be_closed(own: bool) -> None:
+    loop = stock()
+    closed = []
+
+    def close() -> None:
+        closed.append(True)
+        asyncio.SelectorEventLoop.close(loop)  # type: ignore[arg-type]
+
+    if own:
+        loop.close = close  # type: ignore[method-assign]
+    before = dict(vars(loop))
+    assert loop.run_until_complete(to_thread.run_sync(lambda: 5)) == 5
+    loop.close()
+    assert loop.is_closed()
+    assert closed == [True] * own
+    assert vars(loop).get("close") is before.get("close")
 
 
 @LOOPS

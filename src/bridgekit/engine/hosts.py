@@ -9,8 +9,11 @@ Invariants:
 
 * what a host has accepted is handed ``arrived()``, or ``host_closed()`` when the loop is closed
   first, exactly once;
-* the descriptors of a host are closed together with its loop. The loop's selector holds the only
-  reference to the reader, so closing the loop frees it, and the reader tells the host.
+* the descriptors of a host are closed together with its loop. The loop's ``close`` is replaced by
+  one that tells the host afterwards. A loop that is closed in another way (its class's method, or
+  the end of an implementation in C) frees the reader, to which its selector holds the only
+  reference, and the reader tells the host. Not to be relied on alone: whoever keeps frames of the
+  loop's thread (a profiler, a traceback) keeps the reader.
 """
 
 from __future__ import annotations
@@ -103,7 +106,7 @@ class _InboxPipe(PipeWaker):
 
 
 class _Reader:
-    """Held by the selector of the loop alone, so it dies when the loop is closed."""
+    """Held by the selector of the loop, so normally it dies when the loop is closed."""
 
     __slots__ = ("_host",)
 
@@ -134,9 +137,36 @@ class AsyncioHost:
         self._closed = False
         self._late: list[Callable[[], None]] = []
         self._pipe: _InboxPipe | None = None
+        self._undo_close: Callable[[], None] | None = None
+
+    def attach(self) -> bool:
+        """Become the host that the loop keeps; returns False if it takes no attributes."""
+        loop: Any = self.loop
+        try:
+            setattr(loop, _ATTRIBUTE, self)
+        except AttributeError:
+            return False
+        attributes, close = vars(loop), loop.close
+        before = attributes.get("close")
+
+        def close_and_tell() -> None:
+            close()
+            self._loop_closed()
+
+        def undo() -> None:
+            if attributes.get("close") is not close_and_tell:
+                return  # somebody else has put another one in front of it
+            if before is None:
+                del attributes["close"]
+            else:
+                attributes["close"] = before
+
+        attributes["close"] = close_and_tell
+        self._undo_close = undo
+        return True
 
     def open_pipe(self) -> None:
-        """Have the loop watch a pipe. Only for a host that is kept as long as its loop."""
+        """Have the loop watch a pipe. Only for a host that its loop keeps."""
         try:
             self._pipe = _InboxPipe()
             # In an empty context: the loop keeps the one it is registered in.
@@ -262,6 +292,9 @@ class AsyncioHost:
     def _detach(self) -> None:
         with suppress(AttributeError):
             delattr(self.loop, _ATTRIBUTE)
+        if self._undo_close is not None:
+            self._undo_close()
+            self._undo_close = None
 
     def waiter(self, sleeper: Sleeper) -> Waiter:
         """For the current task to await."""
@@ -413,12 +446,9 @@ def runs_trio() -> bool:
 def _new_asyncio_host() -> AsyncioHost:
     loop = asyncio.get_running_loop()
     host = AsyncioHost(loop)
-    try:
-        setattr(loop, _ATTRIBUTE, host)
-    except AttributeError:  # a loop that takes no attributes gets a host per call
-        return host
-    _hosts.add(host)
-    host.open_pipe()
+    if host.attach():  # else each call gets a host of its own
+        _hosts.add(host)
+        host.open_pipe()
     return host
 
 
