@@ -554,29 +554,6 @@ def test_calls_behind_a_thread_that_goes_on(run: Run, caplog: pytest.LogCaptureF
     assert not caplog.records
 
 
-def test_waits_under_trio_count_as_able_to_end(caplog: pytest.LogCaptureFixture) -> None:
-    trio = pytest.importorskip("trio")
-
-    async def main() -> None:
-        to_thread.set_max_workers(1)
-        limiter = CapacityLimiter(1)
-
-        async def hold() -> None:
-            async with limiter:
-                await trio.sleep(LONGER_THAN_DETECTION)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(hold)
-            nursery.start_soon(to_thread.run_sync, from_thread.run, trio.sleep, 1)
-            nursery.start_soon(to_thread.run_sync, int)
-            await trio.sleep(0.1)
-            nursery.start_soon(partial(to_thread.run_sync, int, limiter=limiter))
-            assert not any(wait.stuck for wait in waits())
-
-    trio.run(main)
-    assert not caplog.records
-
-
 def test_a_stopped_process_raises_no_alarm() -> None:
     script = """
         import asyncio, os
