@@ -94,7 +94,7 @@ def test_check_cancelled(run: Callable[..., Any]) -> None:
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(0.3):  # enough for a thread to begin on a busy machine
                 await to_thread.run_sync(work)
         task = asyncio.current_task()
         assert task is not None
