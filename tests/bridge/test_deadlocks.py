@@ -650,16 +650,21 @@ def test_the_monitor_ends_when_nothing_waits(run: Run) -> None:
 
     async def main() -> None:
         to_thread.set_max_workers(1)
-        await asyncio.gather(to_thread.run_sync(time.sleep, 0.3), to_thread.run_sync(int))
+        release = threading.Event()
+        calls = [
+            asyncio.create_task(to_thread.run_sync(func)) for func in (release.wait, release.is_set)
+        ]
+        while not monitors():  # noqa: ASYNC110 (a thread sets it)
+            await asyncio.sleep(0.001)
+        release.set()
+        assert await asyncio.gather(*calls) == [True, True]
 
-    run(main())
-    assert monitors()
-    for monitor in monitors():
-        monitor.join(5)
-    assert not monitors()
-    assert not watch.places
-    run(main())
-    assert monitors()  # and starts again
+    for _ in range(2):  # it starts again
+        run(main())
+        for monitor in monitors():
+            monitor.join(10)
+        assert not monitors()
+        assert not watch.places
 
 
 def test_what_waits_can_be_seen(run: Run) -> None:
