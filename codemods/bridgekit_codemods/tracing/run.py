@@ -48,7 +48,9 @@ def run(
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bridgekit-trace-") as directory:
-        given = _environment(os.environ if environment is None else environment, root, directory)
+        given = traced_environment(
+            os.environ if environment is None else environment, root, directory
+        )
         try:
             done = subprocess.run(
                 list(command), cwd=root, env=given, stdin=subprocess.DEVNULL, stdout=2, check=False
@@ -71,7 +73,8 @@ def run(
     return TraceRun(trace, done.returncode, time.monotonic() - started, file)
 
 
-def _environment(given: Mapping[str, str], root: Path, out: str) -> dict[str, str]:
+def traced_environment(given: Mapping[str, str], root: Path, out: str) -> dict[str, str]:
+    """The variables under which every interpreter records itself into the directory `out`."""
     path = [str(_INJECTED), *filter(None, [given.get("PYTHONPATH")])]
     plugins = [*filter(None, [given.get("PYTEST_PLUGINS")]), _PLUGIN]
     return {

@@ -6,9 +6,9 @@ It runs in the environment of the traced program, next to whatever the program d
 * functions of the program that other code called, and which code that was;
 * for every pytest test, the functions of the program that ran in it.
 
-From Python 3.12 on it uses `sys.monitoring`: every place reports once a test and is then switched
-off, which costs next to nothing. Before, it is a profile hook, which every call in the process
-passes through. Places are kept by code object; a code object of the program is kept alive, those
+From Python 3.12 on `bridgekit_trace_monitoring` sees the calls. Before, or where
+`BRIDGEKIT_TRACE_HOOK` is `profile`, it is a profile hook, which every call in the process passes
+through. Places are kept by code object; a code object of the program is kept alive, those
 of libraries are not, because some generate code without end.
 
 Every process writes a file of its own into the directory `BRIDGEKIT_TRACE_OUT`.
@@ -17,18 +17,18 @@ Every process writes a file of its own into the directory `BRIDGEKIT_TRACE_OUT`.
 from __future__ import annotations
 
 import atexit
-import dis
-import json
+import linecache
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from types import CodeType, FrameType, FunctionType, MethodType
+from functools import cache
+from opcode import opmap, opname
+from types import CodeType, FrameType
 from typing import Any
 
-_TOOL = "bridgekit"
 _SKIPPED = ("site-packages", "dist-packages", "node_modules")
-_CACHE = dis.opmap.get("CACHE", -1)
+_CACHE = opmap.get("CACHE", 0)  # 3.13 lists it no longer
 _KINDS = {"LOAD_ATTR": "property", "LOAD_METHOD": "property", "STORE_ATTR": "property",
           "BEFORE_WITH": "with", "GET_ITER": "iter", "FOR_ITER": "iter"}  # fmt: skip
 _MAXIMUM = 200_000
@@ -43,30 +43,38 @@ class Collector:
         self.root = os.path.realpath(root) + os.sep
         self.out = out
         self.files: dict[str, bool] = {}
+        self.folders: dict[str, bool] = {}
         self.codes: dict[int, CodeType] = {}
         self.calls: set[tuple[int, int, int]] = set()
         self.outside: dict[int, set[str]] = {}
         self.tests: dict[str, set[int]] = {}
         self.current: set[int] = set()
-        self.direct: set[tuple[int, int]] = set()  # places that call Python code, not C
-        self.watched: set[int] = set()  # functions whose calls are reported
-        self.instructions: dict[tuple[int, int], int] = {}
-        self.tool = -1
+        self.rearm: Callable[[], None] | None = None  # makes every place report once more
         self.written = False
 
     def is_project(self, filename: str) -> bool:
         known = self.files.get(filename)
         if known is None:
-            known = False
-            if not filename.startswith("<"):
-                real = os.path.realpath(filename)
-                parts = real[len(self.root) :].split(os.sep) if real.startswith(self.root) else ()
-                known = bool(parts) and not any(
-                    p in _SKIPPED or self.is_environment(parts[:n]) for n, p in enumerate(parts)
-                )
+            known = not filename.startswith("<") and self.is_inside(filename)
             if len(self.files) < _MAXIMUM:
                 self.files[filename] = known
         return known
+
+    def is_inside(self, filename: str) -> bool:
+        folder = os.path.dirname(filename)
+        known = self.folders.get(folder)
+        if known is None:
+            real = os.path.realpath(folder) + os.sep
+            known = self.folders[folder] = real.startswith(self.root) and not self.is_library(
+                real[len(self.root) :].split(os.sep)[:-1]
+            )
+        return known
+
+    def is_library(self, parts: list[str]) -> bool:
+        return any(
+            part in _SKIPPED or self.is_environment(parts[: number + 1])
+            for number, part in enumerate(parts)
+        )
 
     def is_environment(self, parts: Iterable[str]) -> bool:
         return os.path.exists(os.path.join(self.root, *parts, "pyvenv.cfg"))
@@ -81,13 +89,13 @@ class Collector:
     def begin(self, test: str) -> None:
         """From here on, functions run for `test`."""
         self.current = self.tests.setdefault(test, set())
-        if monitoring is not None:
-            monitoring.restart_events()
+        if self.rearm is not None:
+            self.rearm()
 
     def end(self) -> None:
         self.current = set()
 
-    # -- before 3.12 -----------------------------------------------------------------------
+    # -- the profile hook ------------------------------------------------------------------
 
     def profile(self) -> Callable[[FrameType, str, Any], None]:
         """A profile hook for one thread."""
@@ -117,9 +125,13 @@ class Collector:
                     self.entered(code, None)  # by way of a C function, such as `sorted`
                 else:
                     edge = (id(caller), back.f_lasti, key)
-                    if edge not in calls:
-                        codes.setdefault(edge[0], caller)
-                        calls.add(edge)
+                    if edge in calls:
+                        return
+                    if _calls_builtin_type(back):
+                        self.entered(code, None)  # by way of `list` or `str`, which are no C calls
+                        return
+                    codes.setdefault(edge[0], caller)
+                    calls.add(edge)
             elif event == "c_call":
                 running.append(frame)
             elif event != "return" and running:
@@ -134,58 +146,6 @@ class Collector:
         if event == "call":
             hook(frame, event, argument)
 
-    # -- 3.12 and later --------------------------------------------------------------------
-
-    def started(self, code: CodeType, offset: int) -> Any:
-        """PY_START: the first call of a function since the test began."""
-        known = self.files.get(code.co_filename)
-        if known is None:
-            known = self.is_project(code.co_filename)
-        if not known:
-            return monitoring.DISABLE
-        key = id(code)
-        if key not in self.watched:
-            self.watched.add(key)
-            self.codes[key] = code
-            monitoring.set_local_events(self.tool, code, monitoring.events.CALL)
-        self.current.add(key)
-        back = sys._getframe(1).f_back
-        if back is None or not self.files.get(back.f_code.co_filename):
-            self.entered(code, back)
-        else:
-            caller = back.f_code
-            site = (id(caller), self.instruction(caller, back.f_lasti))
-            if site in self.direct or not _operation(caller, site[1]).startswith("CALL"):
-                self.codes.setdefault(id(caller), caller)
-                self.calls.add((*site, key))
-            else:
-                self.entered(code, None)  # by way of a C function, such as `sorted`
-        return monitoring.DISABLE
-
-    def instruction(self, code: CodeType, offset: int) -> int:
-        """Where the instruction begins whose inline caches the frame stands in."""
-        key = (id(code), offset)
-        known = self.instructions.get(key)
-        if known is None:
-            text = code.co_code
-            known = offset
-            while known and text[known] == _CACHE:
-                known -= 2
-            self.instructions[key] = known
-            self.codes.setdefault(key[0], code)
-        return known
-
-    def called(self, code: CodeType, offset: int, function: Any, argument: Any) -> Any:
-        """CALL: a call in a function of the program, for the first time since the test began."""
-        targets = _codes_of(function)
-        if targets:
-            self.direct.add((id(code), offset))
-        for target in targets:
-            if self.is_project(target.co_filename):
-                self.codes.setdefault(id(target), target)
-                self.calls.add((id(code), offset, id(target)))
-        return monitoring.DISABLE
-
     # -- the result ------------------------------------------------------------------------
 
     def write(self) -> None:
@@ -194,14 +154,21 @@ class Collector:
             return
         self.written = True
         sys.setprofile(None)
+        if not self.codes:
+            return
+        import json  # late: most processes that tests start run nothing of the program
+
         indices: dict[int, int] = {}
         functions: list[list[Any]] = []
         for key, code in list(self.codes.items()):
             indices[key] = len(functions)
             functions.append([self.path(code), code.co_firstlineno, _qualname(code)])
+        spans: dict[int, list[Any]] = {}
         calls = []
         for caller, offset, callee in list(self.calls):
-            place = self.place(self.codes[caller], offset)
+            if caller not in spans:
+                spans[caller] = _spans(self.codes[caller])
+            place = self.place(self.codes[caller], spans[caller], offset)
             if place is not None:
                 calls.append([*place, indices[callee]])
         result = {
@@ -213,97 +180,92 @@ class Collector:
                 name: sorted(indices[k] for k in keys) for name, keys in list(self.tests.items())
             },
         }
-        if not functions:
-            return
         target = os.path.join(self.out, f"{os.getpid()}-{threading.get_ident()}.json")
         with open(target, "w", encoding="utf-8") as file:
             json.dump(result, file)
 
     def path(self, code: CodeType) -> str:
-        return os.path.realpath(code.co_filename)[len(self.root) :].replace(os.sep, "/")
+        return _real(code.co_filename)[len(self.root) :].replace(os.sep, "/")
 
-    def place(self, code: CodeType, offset: int) -> list[Any] | None:
+    def place(self, code: CodeType, spans: list[Any], offset: int) -> list[Any] | None:
         """File, span and kind of an instruction; None where the interpreter does not keep them."""
-        if not hasattr(code, "co_positions"):
+        if offset // 2 >= len(spans) or None in spans[offset // 2]:
             return None
-        positions = list(code.co_positions())
-        if offset // 2 >= len(positions):
-            return None
-        line, end_line, column, end_column = positions[offset // 2]
-        if None in (line, end_line, column, end_column):
-            return None
-        operation = _operation(code, offset)
+        line, end_line, column, end_column = spans[offset // 2]
+        operation = operation_at(code, offset)
         kind = "call" if operation.startswith("CALL") else _KINDS.get(operation, "other")
         return [self.path(code), line, column, end_line, end_column, kind]
 
 
-def _operation(code: CodeType, offset: int) -> str:
-    """The instruction at an offset; a call may have stepped over its inline caches already."""
+@cache
+def _real(filename: str) -> str:
+    return os.path.realpath(filename)
+
+
+def _spans(code: CodeType) -> list[Any]:
+    return list(code.co_positions()) if hasattr(code, "co_positions") else []
+
+
+def _calls_builtin_type(frame: FrameType) -> bool:
+    """Whether a frame stands in a call of `list`, `str` or the like by its name."""
+    code = frame.f_code
+    if not operation_at(code, frame.f_lasti).startswith(("CALL", "PRECALL")):
+        return False
+    spans = _spans(code)
+    span: tuple[Any, ...] = spans[frame.f_lasti // 2] if spans else (None,)
+    if None in span:
+        return False
+    line, end_line, column, end_column = span
+    lines = [linecache.getline(code.co_filename, n).encode() for n in range(line, end_line + 1)]
+    lines[-1] = lines[-1][:end_column]
+    text = b"".join([lines[0][column:], *lines[1:]]).decode(errors="replace")
+    name = text.partition("(")[0]
+    own = (*code.co_varnames, *code.co_cellvars, *code.co_freevars, *frame.f_globals)
+    return isinstance(frame.f_builtins.get(name), type) and name not in own and _is_call(text)
+
+
+def _is_call(text: str) -> bool:
+    """Whether `name(...)` is all that there is, unlike `super().method()`."""
+    import ast
+
+    try:
+        node = ast.parse(f"({text})", mode="eval").body
+    except (SyntaxError, ValueError):
+        return False
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def beginning(code: CodeType, offset: int) -> int:
+    """Where the instruction begins whose inline caches a frame may stand in already."""
     text = code.co_code
     while offset and text[offset] == _CACHE:
         offset -= 2
-    return dis.opname[text[offset]]
+    return offset
+
+
+def operation_at(code: CodeType, offset: int) -> str:
+    """The name of the instruction at an offset or around it."""
+    return opname[code.co_code[beginning(code, offset)]]
 
 
 def _qualname(code: CodeType) -> str:
     return str(getattr(code, "co_qualname", code.co_name))
 
 
-def _codes_of(function: Any) -> list[CodeType]:
-    """The code that calling an object runs, as far as its type says without running any."""
-    kind = type(function)
-    if kind is FunctionType:
-        return [function.__code__]
-    if kind is MethodType:
-        return _codes_of(function.__func__)
-    if isinstance(function, type):
-        found: list[CodeType] = []
-        for name in ("__new__", "__init__"):
-            for base in type.mro(function) if function is not type else ():
-                method = base.__dict__.get(name)
-                method = getattr(method, "__func__", method)
-                if method is not None:
-                    code = getattr(method, "__code__", None)
-                    if code is not None:
-                        found.append(code)
-                    break
-        return found
-    if kind.__module__ == "builtins" or kind.__module__ == "functools":
-        return []
-    method = None
-    for base in type.mro(kind):
-        method = base.__dict__.get("__call__")
-        if method is not None:
-            break
-    code = getattr(method, "__code__", None)
-    return [code] if code is not None else []
-
-
-monitoring: Any = None
 collector: Collector | None = None
 
 
 def start() -> None:
     """Begin to record in this process. Once; later calls do nothing."""
-    global collector, monitoring
+    global collector
     if collector is not None:
         return
     collector = Collector(os.environ["BRIDGEKIT_TRACE_ROOT"], os.environ["BRIDGEKIT_TRACE_OUT"])
     atexit.register(collector.write)
-    monitoring = getattr(sys, "monitoring", None)
-    if monitoring is not None:
-        for number in (4, 3, 5):
-            if monitoring.get_tool(number) is None:
-                break
-        else:
-            monitoring = None
-    if monitoring is None:
-        threading.setprofile(collector.first_event)
-        sys.setprofile(collector.profile())
-        return
-    collector.tool = number
-    events = monitoring.events
-    monitoring.use_tool_id(number, _TOOL)
-    monitoring.register_callback(number, events.PY_START, collector.started)
-    monitoring.register_callback(number, events.CALL, collector.called)
-    monitoring.set_events(number, events.PY_START)
+    if sys.version_info >= (3, 12) and os.environ.get("BRIDGEKIT_TRACE_HOOK") != "profile":
+        import bridgekit_trace_monitoring  # type: ignore[import-not-found]
+
+        if bridgekit_trace_monitoring.start(collector):
+            return
+    threading.setprofile(collector.first_event)
+    sys.setprofile(collector.profile())
