@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner, Result
 
-import bridgekit_codemods.planning.planner as planning
+import bridgekit_codemods.walk.planner as planning
 from bridgekit.cli.app import app
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 

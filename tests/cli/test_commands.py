@@ -88,7 +88,7 @@ def test_the_whole_way(run: Run, toy: ModuleType, program: Path) -> None:
 def test_all_done_and_nothing_to_do_are_zero(
     run: Run, toy: ModuleType, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import bridgekit_codemods.planning.planner as planning
+    import bridgekit_codemods.walk.planner as planning
 
     planner = toy.ScriptedPlanner(toy.STEPS[:1])
     monkeypatch.setattr(planning, "build_planner", lambda **_: planner)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridgekit_codemods.planning.facts import Facts, Link
 from bridgekit_codemods.planning.reach import TestReach
 from bridgekit_codemods.planning.scope import Scope, ScopeError
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.walk.facts import Facts, Link
 
 FILES = {
     "shop/__init__.py": b"",

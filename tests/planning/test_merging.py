@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridgekit_codemods.planning.planner import build_planner
+from bridgekit_codemods.walk.planner import build_planner
 
 SOURCES = {
     "app.py": b"from bridgekit.integrations.flask import Flask\n\napp = Flask(__name__)\n",

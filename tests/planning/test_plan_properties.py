@@ -13,13 +13,13 @@ from bridgekit_codemods.migration.preview import preview
 from bridgekit_codemods.migration.runner import changed, overlay
 from bridgekit_codemods.planning.bridges import count_bridges, predict_bridges
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.planner import RulePlanner, build_planner
-from bridgekit_codemods.planning.prospects import Outlook
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope
 from bridgekit_codemods.planning.steps import Bridges, Step
 from bridgekit_codemods.planning.verify import blocked_loops, lost_coroutines
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules.base import Granularity
+from bridgekit_codemods.walk.planner import RulePlanner, build_planner
+from bridgekit_codemods.walk.prospects import Outlook
 
 LEAVES: Mapping[str, str] = {
     "http": "requests.get('http://upstream', timeout=5)",

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from bridgekit_codemods.planning.closures import Closure, closures
 from bridgekit_codemods.planning.goals import check_goals, goal_functions
-from bridgekit_codemods.planning.overview import overview
-from bridgekit_codemods.planning.planner import build_planner
-from bridgekit_codemods.planning.prospects import Outlook
+from bridgekit_codemods.planning.overview import Closure
 from bridgekit_codemods.planning.routes import views
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope, ScopeError
 from bridgekit_codemods.planning.steps import Step
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.walk.closures import closures
+from bridgekit_codemods.walk.overview import overview
+from bridgekit_codemods.walk.planner import build_planner
+from bridgekit_codemods.walk.prospects import Outlook
 
 SHOP = {
     "shop/__init__.py": b"",

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.planner import RulePlanner, build_planner
 from bridgekit_codemods.planning.steps import Step
 from bridgekit_codemods.program import source
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.walk.planner import RulePlanner, build_planner
 
 NOTHING_KEPT: frozenset[str] = frozenset()
 SOURCES = {

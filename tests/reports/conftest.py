@@ -11,7 +11,6 @@ from types import ModuleType
 import pytest
 
 from bridgekit_codemods.migration.ledger import History
-from bridgekit_codemods.planning.planner import build_planner
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.reports.building import build_report
 from bridgekit_codemods.reports.model import (
@@ -25,6 +24,7 @@ from bridgekit_codemods.reports.model import (
     StepEntry,
     Unreadable,
 )
+from bridgekit_codemods.walk.planner import build_planner
 
 HERE = Path(__file__).parent
 Build = Callable[..., Report]

@@ -11,12 +11,12 @@ from types import ModuleType
 import pytest
 
 from bridgekit_codemods.migration.session import history_of
-from bridgekit_codemods.planning.planner import build_planner
 from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Finding, Step
 from bridgekit_codemods.program.source import read_sources
 from bridgekit_codemods.reports.building import build_report
 from bridgekit_codemods.reports.chart import chart
 from bridgekit_codemods.reports.model import Counts, Report
+from bridgekit_codemods.walk.planner import build_planner
 
 TOY = Path(__file__).parents[1] / "migration" / "toy.py"
 

@@ -74,7 +74,11 @@ def count_bridges(program: Program) -> Bridges:
 
 def predict_bridges(program: Program, step: Step) -> Bridges:
     """The bridges after a step, from those that stand in `program` and what the step announces."""
-    before = program.derived(count_bridges)
+    return bridges_after(program, program.derived(count_bridges), step)
+
+
+def bridges_after(program: Program, before: Bridges, step: Step) -> Bridges:
+    """Those of `before` with what the step announces; what it names in tests does not count."""
     change = {"to_thread": before.to_thread, "async_to_sync": before.to_loop}
     for sign, names in ((1, step.bridges_added), (-1, step.bridges_removed)):
         for name in names:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,6 +100,11 @@ class Colours:
     def sites(self, function: Function) -> tuple[CallSite, ...]:
         """The sites of a function that run on the thread that runs the function."""
         return self._sites[function]
+
+    @property
+    def all_sites(self) -> Mapping[Function, tuple[CallSite, ...]]:
+        """What `sites` gives, for every function of the program."""
+        return self._sites
 
     @cached_property
     def _sites(self) -> dict[Function, tuple[CallSite, ...]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bridgekit_codemods.planning.steps import Step
 
 _JOIN = " + "
-_TITLES = {
+JOINED = {
     "select": "Replace Query by select() in {} modules",
     "decorator": "Let {} decorators wrap coroutine functions as well",
     "tests": "Await async functions in {} test files",
 }
+"""The kinds of steps that are joined, and what the whole is called."""
 
 
 def with_its_like(
@@ -25,7 +26,7 @@ def with_its_like(
     If that larger step was kept back before, the step alone: what stands in the way of the others
     is then found one at a time.
     """
-    if step.kind not in _TITLES:
+    if step.kind not in JOINED:
         return step
     steps = [step]
     current = dict(sources)
@@ -39,18 +40,23 @@ def with_its_like(
         if following is None or following.kind != step.kind or not following.changes:
             break
         steps.append(following)
-    key = _JOIN.join(each.key for each in steps)
-    if len(steps) == 1 or key in kept:
-        return step
     changes: dict[str, bytes | None] = {}
     for each in steps:
         changes.update(each.changes)
+    whole = joined(steps, changes)
+    return step if whole.key in kept else whole
+
+
+def joined(steps: Sequence[Step], changes: Mapping[str, bytes | None] | None = None) -> Step:
+    """These steps as one; a single one as it is. `changes` are those of all, if they are known."""
+    if len(steps) == 1:
+        return steps[0]
     return Step(
-        key=key,
-        kind=step.kind,
-        title=_TITLES[step.kind].format(len(steps)),
+        key=_JOIN.join(each.key for each in steps),
+        kind=steps[0].kind,
+        title=JOINED[steps[0].kind].format(len(steps)),
         members=tuple(member for each in steps for member in each.members),
-        changes=changes,
+        changes=changes or {},
         bridges_added=tuple(bridge for each in steps for bridge in each.bridges_added),
         bridges_removed=tuple(bridge for each in steps for bridge in each.bridges_removed),
         findings=tuple(finding for each in steps for finding in each.findings),

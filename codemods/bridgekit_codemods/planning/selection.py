@@ -84,13 +84,18 @@ class Selection:
             for name in family.family
         }
 
-    def choose(self, movable: Iterable[Function], forms: Forms | None = None) -> Choice:
+    def choose(
+        self,
+        movable: Iterable[Function],
+        forms: Forms | None = None,
+        colours: Colours | None = None,
+    ) -> Choice:
         """The functions of `movable` that should become async, bridged families left out.
 
         `movable` must not hold functions of `held`. `forms` says what has an async form, in place
-        of what has one now.
+        of what has one now; `colours` are others than those of the program as it is.
         """
-        colours = self.program.derived(Colours)
+        colours = colours or self.program.derived(Colours)
         movable = frozenset(movable)
         wanted = colours.wanted(movable, self.scope.only, self.goals, forms)
         weighed = weigh(colours, wanted, self.factor)

@@ -8,11 +8,11 @@ from typing import Any
 
 from bridgekit_codemods.migration.checks import Problem
 from bridgekit_codemods.migration.preview import PlannedStep
-from bridgekit_codemods.planning.facts import FunctionFacts, Link
 from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.recording import Gain, Gains
 from bridgekit_codemods.planning.steps import Bridges, Finding
 from bridgekit_codemods.reports import lines, machine
+from bridgekit_codemods.walk.facts import FunctionFacts, Link
 
 _SHOWN = 10
 

@@ -6,6 +6,8 @@ file. Its steps take the last callers from the facades, which can then be folded
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.steps import Finding, Step
@@ -28,14 +30,22 @@ class AsyncTests:
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         """The first file whose tests still call a facade."""
-        if not _async_tests_run(program):
+        if not async_tests_run(program):
             return None
-        colours = program.derived(Colours)
-        for path in sorted(path for path, file in program.files.items() if file.is_test):
+        return next(self.steps(program.derived(Colours), kept), None)
+
+    def steps(self, colours: Colours, kept: frozenset[str]) -> Iterator[Step]:
+        """The steps of all files: none depends on another."""
+        program = colours.program
+        tests: dict[str, list[Function]] = {}
+        for function in program.functions.values():
+            if program.files[function.path].is_test:
+                tests.setdefault(function.path, []).append(function)
+        for path in sorted(tests):
             key = f"tests:{path}"
             if key in kept:
                 continue
-            flipped = _calling_facades(colours, path)
+            flipped = _calling_facades(colours, tests[path])
             while flipped:
                 draft = Draft(program)
                 try:
@@ -46,7 +56,7 @@ class AsyncTests:
                     flipped -= {problem.function}
                     continue
                 retarget_patches(colours, draft, set(flipped))
-                return Step(
+                yield Step(
                     key=key,
                     kind="tests",
                     title=f"Await async functions in {path}",
@@ -54,7 +64,7 @@ class AsyncTests:
                     changes=draft.changes(),
                     bridges_added=tuple(added),
                 )
-        return None
+                break
 
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]
@@ -63,7 +73,8 @@ class AsyncTests:
         return ()
 
 
-def _async_tests_run(program: Program) -> bool:
+def async_tests_run(program: Program) -> bool:
+    """Says whether the project's settings let pytest run async tests."""
     return any(
         f"{key} = " in data.decode(errors="replace")
         for data in project_files(program).values()
@@ -71,14 +82,14 @@ def _async_tests_run(program: Program) -> bool:
     )
 
 
-def _calling_facades(colours: Colours, path: str) -> frozenset[Function]:
-    """Sync tests and fixtures of the file that call a facade and that no sync code calls."""
+def _calling_facades(colours: Colours, functions: Iterable[Function]) -> frozenset[Function]:
+    """Of the functions of a test file, sync tests and fixtures that call a facade and that no sync
+    code calls."""
     program = colours.program
     found = {
         function
-        for function in program.functions.values()
-        if function.path == path
-        and not function.is_async
+        for function in functions
+        if not colours.native(function)
         and (function.is_test_function or function.is_fixture)
         and not (function.is_generator and not function.is_fixture)
         and any(

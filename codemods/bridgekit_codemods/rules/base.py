@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
 from bridgekit_codemods.editing import FileEdits
@@ -64,15 +65,52 @@ class Draft:
             self.files[path] = FileEdits(path, own)
         return self.files[path]
 
-    def changes(self) -> Mapping[str, bytes]:
-        """The new bytes of every file that differs."""
-        result: dict[str, bytes] = {}
-        for path in sorted(self.files):
-            edits = self.files[path]
+    def changes(self, beside: Mapping[str, bytes | None] | None = None) -> Changes:
+        """The new bytes of every file that differs, and of the files `beside` that are no code."""
+        return Changes(self, beside or {})
+
+
+class Changes(Mapping[str, bytes | None]):
+    """What a step changes, written only when someone looks: until then no file is opened.
+
+    A draft must not be added to after its changes were looked at. Looking may raise what
+    `FileEdits.apply` raises; afterwards the program is let go. Not thread-safe.
+    """
+
+    def __init__(self, draft: Draft, beside: Mapping[str, bytes | None]) -> None:
+        self._draft: Draft | None = draft
+        self._beside = dict(beside)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that change, as far as that is known without writing: those with edits."""
+        if self._draft is None:
+            return tuple(sorted(self._written))
+        edited = {path for path, edits in self._draft.files.items() if edits}
+        return tuple(sorted(edited | self._beside.keys()))
+
+    @cached_property
+    def _written(self) -> dict[str, bytes | None]:
+        assert self._draft is not None
+        written: dict[str, bytes | None] = {}
+        for path, edits in sorted(self._draft.files.items()):
             if not edits:
                 continue
-            before = self.program.files[path].data
+            before = self._draft.program.files[path].data
             after = edits.apply(before)
             if after != before:
-                result[path] = after
-        return result
+                written[path] = after
+        self._draft = None
+        return written | self._beside
+
+    def __getitem__(self, path: str) -> bytes | None:
+        return self._written[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+    def __repr__(self) -> str:
+        return f"Changes({', '.join(self.paths)})"

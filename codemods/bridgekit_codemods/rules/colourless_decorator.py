@@ -48,16 +48,29 @@ class ColourlessDecorator:
         return f"decorator:{decorator.qualname}"
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        return next(self.steps(program, kept), None)
+
+    def steps(self, program: Program, kept: frozenset[str]) -> Iterator[Step]:
+        """The steps of all decorators, in the order in which they can be taken.
+
+        One that is used by another comes before it. Those after the first count on the ones before
+        them having been taken.
+        """
         colours = program.derived(Colours)
-        for decorator in _candidates(colours):
-            if self.key(decorator) in kept:
-                continue
-            try:
-                wrapping = read_wrapping(colours, decorator)
-            except Leave:
-                continue
-            return self._step(program, decorator, wrapping)
-        return None
+        left = [d for d in _candidates(colours) if self.key(d) not in kept]
+        done: frozenset[Function] = frozenset()
+        while True:
+            for decorator in left:
+                try:
+                    wrapping = read_wrapping(colours, decorator, done)
+                except Leave:
+                    continue
+                break
+            else:
+                return
+            yield self._step(program, decorator, wrapping)
+            left.remove(decorator)
+            done |= {decorator}
 
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]
@@ -86,14 +99,13 @@ class ColourlessDecorator:
         if wrapping.sleeps:
             edits.add_import("anyio")
             added.append("anyio>=4")
-        changes: dict[str, bytes | None] = dict(draft.changes())
-        changes.update(changed_dependencies(project_files(program), added))
+        settings = changed_dependencies(project_files(program), added)
         return Step(
             key=self.key(decorator),
             kind="decorator",
             title=f"Let {decorator.name} decorate coroutine functions as well",
             members=(decorator.qualname,),
-            changes=changes,
+            changes=draft.changes(settings),
         )
 
 

@@ -63,8 +63,17 @@ class Flip:
             return walk.findings()
 
 
+def held_back(kept: Iterable[str]) -> frozenset[str]:
+    """The names of the functions that were flipped by themselves and turned the guard red."""
+    return frozenset(key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX))
+
+
 class Walk:
-    """One look at the program: what is wanted, what is ready, what the next step is."""
+    """One look at the program: what is wanted, what is ready, what the next step is.
+
+    `obstacles` and `application` say what stands in the way, and whether views may be async; they
+    are those of the program as it is where they are not given.
+    """
 
     def __init__(
         self,
@@ -72,22 +81,23 @@ class Walk:
         kept: frozenset[str],
         refused: dict[str, Finding],
         options: Options,
+        obstacles: Obstacles | None = None,
+        application: bool | None = None,
     ) -> None:
         self.program = program
         self.kept = kept
         self.granularity: Granularity = options.granularity
         self.selection = Selection(program, options.scope)
         self.refused = refused
-        self.colours = program.derived(Colours)
-        alone = {key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX)}
-        self.obstacles = Obstacles(
-            self.colours, frozenset(alone) | frozenset(refused), self.selection.held
+        self.obstacles = obstacles or Obstacles(
+            program.derived(Colours), held_back(kept) | frozenset(refused), self.selection.held
         )
+        self.colours = self.obstacles.colours
         movable = self.obstacles.movable
-        if not serves_async_views(program):
+        if not (serves_async_views(program) if application is None else application):
             movable -= self.colours.entries
         self.movable = movable
-        self.choice = self.selection.choose(movable)
+        self.choice = self.selection.choose(movable, colours=self.colours)
         self.wanted = self.choice.wanted
 
     def findings(self) -> tuple[Finding, ...]:
@@ -151,7 +161,7 @@ class Walk:
             Unconvertible: a function that looked convertible is not.
         """
         batch = self._next_batch()
-        return self._build(*batch) if batch is not None else None
+        return self.build(*batch) if batch is not None else None
 
     def try_step(self) -> None:
         """Sees whether the step can be built, without writing any code.
@@ -164,9 +174,11 @@ class Walk:
             self._draft(batch[1])
 
     def _next_batch(self) -> tuple[str, list[Function]] | None:
-        """The key and the members of the next step."""
         atoms = groups(self.colours, self.wanted)
-        ready = [atom for atom, before in atoms if not before]
+        return self.next_of([atom for atom, before in atoms if not before])
+
+    def next_of(self, ready: list[Group]) -> tuple[str, list[Function]] | None:
+        """The key and the members of the next step when these atoms are ready."""
         for batch in self._batches(ready):
             members = [function for atom in batch for function in atom]
             key = step_key(members)
@@ -250,7 +262,12 @@ class Walk:
         retarget_patches(self.colours, draft, flipped)
         return draft, added + rewriter.bridges_added
 
-    def _build(self, key: str, members: list[Function]) -> Step:
+    def build(self, key: str, members: list[Function]) -> Step:
+        """The step that flips these functions.
+
+        Raises:
+            Unconvertible: a function that looked convertible is not.
+        """
         draft, bridges = self._draft(members)
         views = all(function in self.colours.entries for function in members)
         return Step(

@@ -7,11 +7,13 @@ name on a receiver of unknown type.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 
 from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.arity import accepts
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
@@ -38,28 +40,32 @@ class FoldFacades:
             for facade, twin in colours.facades.items()
             if _a_user(colours, facade, twin) is None
         }
-        suspects = {
-            name
-            for key in kept
-            if key.startswith(_PREFIX)
-            for name in key.removeprefix(_PREFIX).split(",")
+        for pairs in _choices(colours, unused, kept):
+            return _build(colours, _key(pairs), pairs)
+        return None
+
+    def ahead(self, colours: Colours, kept: frozenset[str]) -> Step | None:
+        """The step of a program that will have these colours; it has no changes yet.
+
+        `colours` hold the facades to come. What calls one of them plainly then is what is sync
+        even then; patches go with the calls.
+        """
+        program = colours.program
+        used = {r.function for r in program.references} | program.derived(settings).kept.keys()
+        unused = {
+            facade: twin
+            for facade, twin in colours.facades.items()
+            if facade not in used
+            and twin.name != facade.name
+            and all(
+                site.kind == "call" and site.caller is not None and colours.native(site.caller)
+                for site in program.callers_of(facade)
+                if not calls_what_it_wraps(site)
+            )
+            and _hidden_user(program, facade) is None
         }
-        together: dict[Function, Function] = {}
-        alone: list[dict[Function, Function]] = []
-        for facade in sorted(unused, key=lambda f: f.qualname):
-            family = colours.program.family(facade)
-            if any(member not in unused for member in family):
-                continue
-            pairs = {member: unused[member] for member in family}
-            if any(member.qualname in suspects for member in family):
-                alone.append(pairs)
-            else:
-                together.update(pairs)
-        for chosen in ([together] if together else []) + alone:
-            ordered = sorted(chosen.items(), key=lambda item: item[0].qualname)
-            key = _PREFIX + ",".join(facade.qualname for facade, _ in ordered)
-            if key not in kept:
-                return _build(colours, key, ordered)
+        for pairs in _choices(colours, unused, kept):
+            return _step(_key(pairs), pairs, {})
         return None
 
     def findings(
@@ -84,6 +90,38 @@ class FoldFacades:
         return tuple(found)
 
 
+def _choices(
+    colours: Colours, unused: Mapping[Function, Function], kept: frozenset[str]
+) -> Iterator[list[tuple[Function, Function]]]:
+    """The sets of facades that may go together, the largest first: families whole, and those of a
+    step that turned red one at a time."""
+    suspects = {
+        name
+        for key in kept
+        if key.startswith(_PREFIX)
+        for name in key.removeprefix(_PREFIX).split(",")
+    }
+    together: dict[Function, Function] = {}
+    alone: list[dict[Function, Function]] = []
+    for facade in sorted(unused, key=lambda f: f.qualname):
+        family = colours.program.family(facade)
+        if any(member not in unused for member in family):
+            continue
+        pairs = {member: unused[member] for member in family}
+        if any(member.qualname in suspects for member in family):
+            alone.append(pairs)
+        else:
+            together.update(pairs)
+    for chosen in ([together] if together else []) + alone:
+        ordered = sorted(chosen.items(), key=lambda item: item[0].qualname)
+        if _key(ordered) not in kept:
+            yield ordered
+
+
+def _key(pairs: list[tuple[Function, Function]]) -> str:
+    return _PREFIX + ",".join(facade.qualname for facade, _ in pairs)
+
+
 def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
     """Who keeps the facade alive, in words; None if nobody does."""
     program = colours.program
@@ -99,6 +137,11 @@ def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
     for patch in program.patches:
         if patch.resolved is facade:
             return f"patched at {patch.path}:{patch.span.line}"
+    return _hidden_user(program, facade)
+
+
+def _hidden_user(program: Program, facade: Function) -> str | None:
+    """Who may keep the facade alive without naming it for certain."""
     if facade.cls is not None:
         for site in program.unresolved_named(facade.name):
             if isinstance(site.node, ast.Call) and not accepts(facade, site.node):
@@ -142,6 +185,12 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
                 ),
             )
     _rename_imports(program, draft, twins)
+    return _step(key, pairs, draft.changes())
+
+
+def _step(
+    key: str, pairs: list[tuple[Function, Function]], changes: Mapping[str, bytes | None]
+) -> Step:
     modules = sorted({facade.module for facade, _ in pairs})
     where = modules[0] if len(modules) == 1 else f"{len(modules)} modules"
     return Step(
@@ -149,7 +198,7 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
         kind="fold",
         title=f"Fold away {len(pairs)} sync facade{'s' if len(pairs) > 1 else ''} of {where}",
         members=tuple(facade.qualname for facade, _ in pairs),
-        changes=draft.changes(),
+        changes=changes,
         bridges_removed=tuple(f"async_to_sync: facade {facade.qualname}" for facade, _ in pairs),
     )
 

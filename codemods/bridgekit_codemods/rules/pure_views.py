@@ -31,8 +31,13 @@ class PureViews:
         """All of them; one by one after a step that turned red."""
         if not _on_quart(program) or not options.scope.changes_framework:
             return None
-        colours = program.derived(Colours)
-        obstacles = Obstacles(colours, held=Selection(program, options.scope).held)
+        held = Selection(program, options.scope).held
+        return self.on_quart(Obstacles(program.derived(Colours), held=held), kept)
+
+    def on_quart(self, obstacles: Obstacles, kept: frozenset[str]) -> Step | None:
+        """The next step of a program that runs on Quart."""
+        colours = obstacles.colours
+        program = colours.program
         suspects = {
             name
             for key in kept

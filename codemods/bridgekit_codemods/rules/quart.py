@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 import libcst as cst
 
@@ -53,7 +54,7 @@ class FlaskToQuart:
         if options.target != "quart" or self.key in kept or not _uses_flask(program):
             return None
         try:
-            return self._build(program)
+            return self.build(program)
         except Unconvertible:
             return None
 
@@ -67,18 +68,18 @@ class FlaskToQuart:
         if found:
             return found
         try:
-            self._draft(program)
+            self._draft(program.derived(Colours))
         except Unconvertible as problem:
             return (problem.finding,)
         return ()
 
-    def _draft(self, program: Program) -> tuple[Draft, bool, list[str]]:
-        """The edits of the code, whether tests became async, and the bridges.
+    def _draft(self, colours: Colours) -> tuple[Draft, frozenset[Function], list[str]]:
+        """The edits of the code, the tests that become async, and the bridges.
 
         Raises:
             Unconvertible: a use has no form on Quart.
         """
-        colours = program.derived(Colours)
+        program = colours.program
         draft = Draft(program)
         for source in program.files.values():
             if source.tree is not None:
@@ -89,28 +90,58 @@ class FlaskToQuart:
                 rewriter.convert(function)
         rewriter.module_level()
         flipped, added = convert_tests(colours, Obstacles(colours), draft)
-        return draft, bool(flipped), rewriter.bridges + added
+        return draft, flipped, rewriter.bridges + added
 
-    def _build(self, program: Program) -> Step | None:
+    def build(self, program: Program) -> Step | None:
+        """The step, None where something stands in its way.
+
+        Raises:
+            Unconvertible: a use has no form on Quart.
+        """
+        found = self._step(program.derived(Colours))
+        if found is None:
+            return None
+        step, _ = found
+        return replace(step, members=tuple(sorted(p for p in step.changes if p.endswith(".py"))))
+
+    def ahead(self, colours: Colours) -> tuple[Step, frozenset[Function]] | None:
+        """The step of a program that will have these colours, and the tests that it makes async.
+
+        Its changes are those of the program as it is now and must not be written.
+        """
+        if not _uses_flask(colours.program):
+            return None
+        try:
+            return self._step(colours)
+        except Unconvertible:
+            return None
+
+    def _step(self, colours: Colours) -> tuple[Step, frozenset[Function]] | None:
+        program = colours.program
         if any(_obstacles(program)):
             return None
-        draft, flipped, bridges = self._draft(program)
-        changes: dict[str, bytes | None] = dict(draft.changes())
-        settings = project_files(program)
-        settings.update(changed_dependencies(settings, ["quart>=0.20,<0.23"], ["flask"]))
-        if flipped:
-            settings.update(beside_in_groups(settings, "pytest-asyncio>=1.2", "pytest"))
-            settings.update(asynchronous_tests(settings))
-        changes.update({p: d for p, d in settings.items() if d != program.extra.get(p)})
-        return Step(
+        draft, flipped, bridges = self._draft(colours)
+        changes = draft.changes(_changed_settings(program, bool(flipped)))
+        step = Step(
             key=self.key,
             kind="quart",
             title="Run the application on Quart",
-            members=tuple(sorted({source for source in changes if source.endswith(".py")})),
+            members=tuple(path for path in changes.paths if path.endswith(".py")),
             changes=changes,
             bridges_added=tuple(bridges),
             milestone=True,
         )
+        return step, flipped
+
+
+def _changed_settings(program: Program, tests: bool) -> dict[str, bytes]:
+    """The project's files with Quart among the dependencies, and with async tests if asked."""
+    settings = project_files(program)
+    settings.update(changed_dependencies(settings, ["quart>=0.20,<0.23"], ["flask"]))
+    if tests:
+        settings.update(beside_in_groups(settings, "pytest-asyncio>=1.2", "pytest"))
+        settings.update(asynchronous_tests(settings))
+    return {path: data for path, data in settings.items() if data != program.extra.get(path)}
 
 
 def _served_otherwise(program: Program) -> Iterator[Finding]:

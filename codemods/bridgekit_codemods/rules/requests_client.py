@@ -58,15 +58,14 @@ class RequestsClient:
             move_imports(source, draft.edits(source.path), _names(shim), _modules(shim))
             self._chains(program, source, draft, shim)
         self._patches(program, draft, shim)
-        changes: dict[str, bytes | None] = dict(draft.changes())
         added = _ADDED if options.client == "httpx" else _ADDED_HTTPX2
-        changes.update(changed_dependencies(project_files(program), added, ["requests"]))
+        settings = changed_dependencies(project_files(program), added, ["requests"])
         return Step(
             key=self.key,
             kind="http-client",
             title=f"Send HTTP through {options.client} with the behaviour of requests",
             members=tuple(source.module for source in users),
-            changes=changes,
+            changes=draft.changes(settings),
             milestone=True,
         )
 

@@ -59,15 +59,14 @@ class SqlalchemyEngine:
                 members.append(source.module)
         if not members:
             return None
-        changes: dict[str, bytes | None] = dict(draft.changes())
         needed = ["greenlet>=3", *_drivers(program)]
-        changes.update(changed_dependencies(project_files(program), needed, beside=["sqlalchemy"]))
+        settings = changed_dependencies(project_files(program), needed, beside=["sqlalchemy"])
         return Step(
             key=self.key,
             kind="engine",
             title="Give the database engine and its sessions an async face",
             members=tuple(members),
-            changes=changes,
+            changes=draft.changes(settings),
             milestone=True,
         )
 

@@ -65,8 +65,12 @@ class SqlalchemyQuery:
         return f"select:{source.module}"
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
+        return next(self.steps(program, kept), None)
+
+    def steps(self, program: Program, kept: frozenset[str]) -> Iterator[Step]:
+        """The steps of all modules: none depends on another."""
         if any(self._hooks(program)):
-            return None
+            return
         joins = EagerJoins(program)
         for source in program.files.values():
             if source.tree is None or source.is_test or self.key(source) in kept:
@@ -79,7 +83,7 @@ class SqlalchemyQuery:
                 _Rewrite(source, draft.edits(source.path)).all(read.queries)
             except NameTaken:
                 continue
-            return Step(
+            yield Step(
                 key=self.key(source),
                 kind="select",
                 title=f"Replace Query by select() in {source.module}",
@@ -87,7 +91,6 @@ class SqlalchemyQuery:
                 changes=draft.changes(),
                 findings=tuple(read.left),
             )
-        return None
 
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]

@@ -25,7 +25,6 @@ from bridgekit.cli.target import (
 )
 from bridgekit_codemods.migration.preview import PlannedStep, preview
 from bridgekit_codemods.migration.session import history_of
-from bridgekit_codemods.planning.facts import Facts
 from bridgekit_codemods.planning.library import library_plan
 from bridgekit_codemods.planning.recording import (
     Gain,
@@ -38,6 +37,7 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import libraries, lines, machine, plans
 from bridgekit_codemods.reports.terminal import Printer
 from bridgekit_codemods.reports.waiting import Waiting
+from bridgekit_codemods.walk.facts import Facts
 
 
 def command(

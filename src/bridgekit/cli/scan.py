@@ -45,8 +45,8 @@ def command(
     printer = Printer()
     shown = None
     sites: list[dict[str, Any]] = []
-    from bridgekit_codemods.planning import planner
     from bridgekit_codemods.program import call_sites
+    from bridgekit_codemods.walk import planner
 
     with Waiting("resolving calls") as waiting:
         if not as_json and (printer.is_terminal if tree is None else tree):

@@ -129,7 +129,7 @@ def existing(path: Path) -> Path:
 
 def planner_for(choices: Choices) -> Planner:
     """Assemble the planner, which is dear to import, only when a command needs it."""
-    from bridgekit_codemods.planning.planner import build_planner
+    from bridgekit_codemods.walk.planner import build_planner
 
     planner: Planner = build_planner(
         client=choices.client.value,

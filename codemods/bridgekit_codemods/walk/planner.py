@@ -14,8 +14,7 @@ from typing import Literal
 from bridgekit_codemods.planning.bridges import count_bridges
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.merging import with_its_like
-from bridgekit_codemods.planning.overview import Overview, overview
-from bridgekit_codemods.planning.prospects import concerns, serves
+from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Bridges, Finding, Step
@@ -26,6 +25,8 @@ from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
 from bridgekit_codemods.rules.base import Granularity, Options, Rule
+from bridgekit_codemods.walk.overview import overview
+from bridgekit_codemods.walk.prospects import concerns, serves
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.prospects import Outlook, Prospects
+from bridgekit_codemods.planning.overview import Closure
 from bridgekit_codemods.planning.scope import FRAMEWORK, KINDS, Scope
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
-
-
-@dataclass(frozen=True)
-class Closure:
-    """One kind of waiting and what hangs on it, tests left out."""
-
-    kind: str
-    seeds: int
-    """Calls of libraries that wait for it."""
-    waiting: int
-    """Functions that wait for it, themselves or through others."""
-    becoming_async: int
-    """Functions that become async when the walk is limited to this kind."""
-    views: int
-    """Views and hooks among those."""
+from bridgekit_codemods.walk.prospects import Outlook, Prospects
 
 
 def closures(program: Program, scope: Scope) -> tuple[Closure, ...]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.prospects import Outlook, Prospects
 from bridgekit_codemods.planning.reach import TestReach, calls_what_it_wraps
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope, ScopeError
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.walk.prospects import Outlook, Prospects
 
 
 @dataclass(frozen=True)
