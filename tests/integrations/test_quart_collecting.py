@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +22,7 @@ DEFAULT = (700, 10, 10)
 def defaults() -> Iterator[None]:
     before = gc.get_threshold()
     gc.set_threshold(*DEFAULT)
+    gc.unfreeze()
     try:
         yield
     finally:
@@ -59,6 +63,23 @@ def test_what_was_there_before_is_left_out_of_collections() -> None:
     with collecting_seldom():
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize(("first", "young"), [("pass", YOUNG), ("gc.freeze()", None)])
+def test_a_fresh_interpreter(first: str, young: int | None) -> None:
+    """CPython 3.12 begins with frozen objects, which are not the program's choice."""
+    program = textwrap.dedent(
+        f"""
+        import gc
+        {first}
+        from bridgekit.integrations.quart_collecting import collecting_seldom
+        before = gc.get_threshold()
+        with collecting_seldom():
+            assert gc.get_threshold()[0] == {young or "before[0]"}
+        assert gc.get_threshold() == before
+        """
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_garbage_of_before_is_not_kept() -> None:
