@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any
 
 import anyio.lowlevel
@@ -607,7 +607,7 @@ def test_consumers_of_different_tasks(run: Callable[..., Any]) -> None:
 
 
 def test_affinity_limiter_and_executor(run: Callable[..., Any], strict: bool) -> None:
-    with sqlite3.connect(":memory:") as main_connection:
+    with closing(sqlite3.connect(":memory:")) as main_connection:
         assert main_connection.execute("select 1").fetchone() == (1,)
 
     def rows() -> Iterator[Any]:
