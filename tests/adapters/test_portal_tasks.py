@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from bridgekit import BlockingPortal, LoopThreadError, start_blocking_portal, to_thread
@@ -17,10 +21,18 @@ from bridgekit.adapters.portal_tasks import TaskStatus, call_async, start_task
 pytestmark = pytest.mark.timeout(30)
 
 
-@pytest.fixture
-def portal() -> Iterator[BlockingPortal]:
-    with start_blocking_portal() as portal:
+Run = Callable[..., Any]
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def portal(request: pytest.FixtureRequest) -> Iterator[BlockingPortal]:
+    with start_blocking_portal(request.param) as portal:
         yield portal
+
+
+@pytest.fixture(params=["from asyncio", "from trio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return partial(anyio.run, backend=request.param.removeprefix("from "))
 
 
 def test_start_task_returns_when_the_task_is_ready(portal: BlockingPortal) -> None:
@@ -48,8 +60,31 @@ def test_start_task_raises_what_kept_the_task_from_being_ready(portal: BlockingP
         start_task(portal, forget)
 
 
+def test_cancelling_a_started_task(portal: BlockingPortal) -> None:
+    ended = threading.Event()
+
+    async def serve(*, task_status: TaskStatus) -> None:
+        task_status.started()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    future, _ = start_task(portal, serve)
+    assert future.cancel()
+    assert ended.wait(10)
+
+
+def test_a_task_that_is_cancelled_before_it_is_ready(portal: BlockingPortal) -> None:
+    async def give_up(*, task_status: TaskStatus) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises((CancelledError, asyncio.CancelledError)):
+        start_task(portal, give_up)
+
+
 def test_start_task_is_refused_on_a_loops_thread_before_anything_starts(
-    portal: BlockingPortal,
+    portal: BlockingPortal, run: Run
 ) -> None:
     begun: list[bool] = []
 
@@ -60,27 +95,28 @@ def test_start_task_is_refused_on_a_loops_thread_before_anything_starts(
         with pytest.raises(LoopThreadError):
             start_task(portal, serve)
 
-    asyncio.run(main())
+    run(main)
     portal.call(int)
     assert begun == []
 
 
-def test_call_async_awaits_a_result_of_another_loop(portal: BlockingPortal) -> None:
-    async def loop() -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
+def test_call_async_awaits_a_result_of_another_loop(portal: BlockingPortal, run: Run) -> None:
+    async def thread() -> int:
+        await anyio.lowlevel.checkpoint()
+        return threading.get_ident()
 
     async def main() -> None:
-        assert await call_async(portal, loop) is portals
-        assert portals is not asyncio.get_running_loop()
+        assert await call_async(portal, thread) == portals
+        assert portals != threading.get_ident()
         assert await call_async(portal, len, "four") == 4
         with pytest.raises(ZeroDivisionError):
             await call_async(portal, divmod, 1, 0)
 
-    portals = portal.call(loop)
-    asyncio.run(main())
+    portals = portal.call(thread)
+    run(main)
 
 
-def test_call_async_sees_the_callers_context(portal: BlockingPortal) -> None:
+def test_call_async_sees_the_callers_context(portal: BlockingPortal, run: Run) -> None:
     variable: ContextVar[str] = ContextVar("variable")
 
     async def read() -> str:
@@ -90,60 +126,105 @@ def test_call_async_sees_the_callers_context(portal: BlockingPortal) -> None:
         variable.set("the caller's")
         return await call_async(portal, read)
 
-    assert asyncio.run(main()) == "the caller's"
+    assert run(main) == "the caller's"
 
 
 @pytest.mark.parametrize("abandon", [True, False])
-def test_cancelling_call_async_cancels_the_call(portal: BlockingPortal, abandon: bool) -> None:
+def test_cancelling_call_async_cancels_the_call(
+    portal: BlockingPortal, run: Run, abandon: bool
+) -> None:
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
     async def call() -> None:
         begun.set()
         try:
-            await asyncio.Event().wait()
+            await anyio.sleep_forever()
         finally:
-            await to_thread.run_sync(may_end.wait, 10)
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(may_end.wait, 10)
             ended.set()
 
     async def main() -> None:
-        task = asyncio.create_task(call_async(portal, call, abandon_on_cancel=abandon))
+        left = anyio.Event()
+
+        async def leave() -> None:
+            try:
+                await call_async(portal, call, abandon_on_cancel=abandon)
+            finally:
+                left.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            assert await to_thread.run_sync(begun.wait, 10)
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(0.05):
+                await left.wait()
+            assert left.is_set() is abandon
+            may_end.set()
+        assert left.is_set()
+        assert ended.wait(10)
+
+    run(main)
+
+
+def test_cancelling_call_async_twice_changes_nothing(portal: BlockingPortal) -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def call() -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(may_end.wait, 10)
+            ended.set()
+
+    async def main() -> None:
+        task = asyncio.create_task(call_async(portal, call))
         assert await to_thread.run_sync(begun.wait, 10)
-        task.cancel()
-        done, _ = await asyncio.wait([task], timeout=0.05)
-        assert bool(done) is abandon
-        task.cancel()  # a second one changes nothing
+        for _ in range(2):
+            task.cancel()
+            assert not (await asyncio.wait([task], timeout=0.02))[0]
         may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert ended.wait(10)
+        assert ended.is_set()
 
     asyncio.run(main())
 
 
-def test_an_error_while_being_cancelled_reaches_the_caller(portal: BlockingPortal) -> None:
+def test_an_error_while_being_cancelled_reaches_the_caller(
+    portal: BlockingPortal, run: Run
+) -> None:
     begun = threading.Event()
 
     async def call() -> None:
         begun.set()
         try:
-            await asyncio.Event().wait()
+            await anyio.sleep_forever()
         finally:
             raise ZeroDivisionError
 
     async def main() -> None:
-        task = asyncio.create_task(call_async(portal, call))
-        assert await to_thread.run_sync(begun.wait, 10)
-        task.cancel()
-        with pytest.raises(ZeroDivisionError):
-            await task
+        async def one() -> None:
+            with pytest.raises(ZeroDivisionError):
+                await call_async(portal, call)
+            raised.append(True)
 
-    asyncio.run(main())
+        async with anyio.create_task_group() as group:
+            group.start_soon(one)
+            assert await to_thread.run_sync(begun.wait, 10)
+            group.cancel_scope.cancel()
+
+    raised: list[bool] = []
+    run(main)
+    assert raised == [True]
 
 
-def test_a_provider_gives_all_its_users_one_portal_and_then_ends_it() -> None:
-    provider = BlockingPortalProvider()
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_provider_gives_all_its_users_one_portal_and_then_ends_it(backend: Any) -> None:
+    provider = BlockingPortalProvider(backend)
     inside = threading.Barrier(3)
-    before = threading.active_count()
 
     def thread_of_portal() -> threading.Thread:
         with provider as portal:
@@ -155,7 +236,6 @@ def test_a_provider_gives_all_its_users_one_portal_and_then_ends_it() -> None:
         threads = {future.result(10) for future in futures}
     assert len(threads) == 1
     assert not threads.pop().is_alive()
-    assert threading.active_count() == before
     with provider as first, provider as second:
         assert first is second
     with pytest.raises(RuntimeError, match="not been entered"):
