@@ -23,7 +23,6 @@ import trio
 import trio.testing
 
 from bridgekit import (
-    BlockingPortal,
     CapacityLimiter,
     DeadlockError,
     LoopThreadError,
@@ -499,15 +498,6 @@ def test_trio_is_not_imported_unless_it_runs() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
-
-
-def test_a_portal_to_trio_is_refused_by_name() -> None:
-    async def main() -> None:
-        portal = BlockingPortal()
-        with pytest.raises(RuntimeError, match="under trio use anyio"):
-            await portal.__aenter__()
-
-    trio.run(main)
 
 
 def test_a_thread_of_the_programs_own_uses_the_process_portal() -> None:

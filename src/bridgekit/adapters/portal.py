@@ -1,4 +1,4 @@
-"""Portals: handles through which threads call into an event loop that runs elsewhere."""
+"""Portals: handles through which threads call into an event loop, or a trio run, elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context, copy_context
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from bridgekit.adapters.loop_thread import refuse_on_loop_thread
+from bridgekit.adapters.loop_thread import Suspend, refuse_on_loop_thread
+from bridgekit.adapters.portal_managers import PortalContextManager
+from bridgekit.engine.context import for_asyncio
 from bridgekit.engine.hosts import (
     AsyncioHost,
     current_asyncio_host,
+    current_host,
     letters_arrived,
     runs_trio,
 )
@@ -23,7 +26,12 @@ from bridgekit.engine.portal import PortalLoop, call_on_loop, portal_loop
 from bridgekit.engine.resources import on_loop_close
 from bridgekit.errors import PortalClosedError
 
-__all__ = ["BlockingPortal", "default_portal", "start_blocking_portal"]
+if TYPE_CHECKING:
+    from bridgekit.adapters.portal_on_trio import TrioSide
+
+__all__ = ["Backend", "BlockingPortal", "default_portal", "start_blocking_portal"]
+
+Backend = Literal["asyncio", "trio"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,9 +40,9 @@ T = TypeVar("T")
 class BlockingPortal:
     """Lets any thread run code on one event loop and wait for it, or not.
 
-    ``async with BlockingPortal() as portal`` opens one on the running loop; leaving it waits for
-    the tasks started through it. :func:`start_blocking_portal` makes a loop in a new thread, and
-    :func:`default_portal` is the one that ``async_to_sync`` uses.
+    ``async with BlockingPortal() as portal`` opens one on the running loop, of asyncio or trio;
+    leaving it waits for the tasks started through it. :func:`start_blocking_portal` makes a loop in
+    a new thread, and :func:`default_portal` is the one that ``async_to_sync`` uses.
     """
 
     def __init__(self, *, _owner: PortalLoop | None = None) -> None:
@@ -42,15 +50,19 @@ class BlockingPortal:
         self._loop: asyncio.AbstractEventLoop | None = _owner.loop if _owner else None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._host: AsyncioHost
+        self._trio: TrioSide | None = None  # instead of all that
         self._accepting = _owner is not None
 
     async def __aenter__(self) -> BlockingPortal:
-        if self._loop is not None:
+        if self._loop is not None or self._trio is not None:
             raise RuntimeError("this portal is bound to an event loop already")
-        if runs_trio() and asyncio._get_running_loop() is None:
-            raise RuntimeError(
-                "a BlockingPortal serves an asyncio loop; under trio use anyio.from_thread's"
-            )
+        if asyncio._get_running_loop() is None and runs_trio():
+            from bridgekit.adapters.portal_on_trio import TrioSide
+
+            side = TrioSide()
+            await side.open()
+            self._trio, self._accepting = side, True
+            return self
         self._loop = asyncio.get_running_loop()
         self._host = current_asyncio_host()
         self._accepting = True
@@ -62,7 +74,11 @@ class BlockingPortal:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self._stop_and_wait(cancel_remaining=exc_type is not None)
+        if self._trio is None:
+            await self._stop_and_wait(cancel_remaining=exc_type is not None)
+        else:
+            await self.stop(cancel_remaining=exc_type is not None)
+            await self._trio.leave()
 
     async def stop(self, cancel_remaining: bool = False) -> None:
         """On the portal's loop: refuse new calls from now on.
@@ -73,6 +89,9 @@ class BlockingPortal:
         :param cancel_remaining: cancel the tasks under way, except the one that calls this.
         """
         self._accepting = False
+        if self._trio is not None:
+            await self._trio.stop(cancel_remaining)
+            return
         await letters_arrived()  # some may begin tasks
         if cancel_remaining:
             for task in self._others():
@@ -88,6 +107,12 @@ class BlockingPortal:
             if cancel_remaining:
                 for task in self._others():
                     task.cancel()
+
+    def _open_trio(self, *, stopped: bool = False) -> TrioSide | None:
+        side = self._trio
+        if side is not None and not (side.is_open and (self._accepting or stopped)):
+            raise PortalClosedError("this portal is not open")
+        return side
 
     def _running_loop(self, *, stopped: bool = False) -> asyncio.AbstractEventLoop:
         loop = self._loop
@@ -110,8 +135,14 @@ class BlockingPortal:
         :raises PortalClosedError: the portal is not open.
         """
         suspend = refuse_on_loop_thread(func, "BlockingPortal.call")
-        loop = self._running_loop(stopped=func == self.stop)  # once more does no harm
-        if suspend is not None:
+        stopped = func == self.stop  # once more does no harm
+        side = self._open_trio(stopped=stopped)
+        if side is not None:
+            return self._call_trio(side, suspend, func, args, kwargs)
+        loop = self._running_loop(stopped=stopped)
+        if suspend is not None and asyncio._get_running_loop() is None:
+            result = self._call_suspended(suspend, func, args, kwargs)
+        elif suspend is not None:
             from bridgekit.adapters.loop_to_loop import await_on_loop
 
             call = functools.partial(_call_either, func, *args, **kwargs)
@@ -123,6 +154,29 @@ class BlockingPortal:
             call = functools.partial(_call_either, func, *args, **kwargs)
             result = call_on_loop(loop, self._tracked, call)
         return result
+
+    def _call_trio(
+        self,
+        side: TrioSide,
+        suspend: Suspend | None,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if suspend is not None:
+            return self._call_suspended(suspend, func, args, kwargs)
+        return side.call(functools.partial(_call_either, func, *args, **kwargs), func)
+
+    def _call_suspended(
+        self,
+        suspend: Suspend,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        from bridgekit.adapters.portal_tasks import call_async
+
+        return suspend(lambda: call_async(self, functools.partial(func, *args, **kwargs)))
 
     async def _tracked(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         task = asyncio.current_task()
@@ -163,6 +217,9 @@ class BlockingPortal:
 
         :raises PortalClosedError: the portal is not open.
         """
+        side = self._open_trio()
+        if side is not None:
+            return side.start(functools.partial(_call_either, func, *args, **kwargs), name or func)
         loop = self._running_loop()
         start = _TaskStart(loop, self._tasks, functools.partial(func, *args, **kwargs), name)
         future = start.future
@@ -175,13 +232,21 @@ class BlockingPortal:
         self, manager: AbstractAsyncContextManager[T]
     ) -> AbstractContextManager[T]:
         """The same context manager for synchronous code. Enter and exit run in one task."""
-        return _PortalContextManager(self, manager)
+        return PortalContextManager(self, manager)
 
     def at_close(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Have ``callback()`` awaited on the portal's loop when that loop is closed.
 
-        May be called on any thread except another loop's.
+        Under trio: when the portal's block has been left. May be called on any thread except
+        another loop's.
         """
+        side = self._open_trio()
+        if side is not None:
+            if side.host is _running_host():
+                side.at_close(callback)
+            else:
+                self.call(side.at_close, callback)
+            return
         loop = self._running_loop()
         try:
             running = asyncio.get_running_loop()
@@ -191,6 +256,10 @@ class BlockingPortal:
             on_loop_close(callback)
         else:
             self.call(on_loop_close, callback)
+
+
+def _running_host() -> object:
+    return current_host() if runs_trio() else None
 
 
 class _TaskStart:
@@ -214,6 +283,8 @@ class _TaskStart:
     def arrived(self) -> None:
         """On the loop: start."""
         context, self._context = self._context, None
+        if context is not None:
+            for_asyncio(context)
         task = self._task = self._loop.create_task(self._run(), name=self._name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -269,46 +340,6 @@ async def _call_either(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -
     return result
 
 
-class _PortalContextManager(AbstractContextManager[T]):
-    def __init__(self, portal: BlockingPortal, manager: AbstractAsyncContextManager[T]) -> None:
-        self._portal = portal
-        self._manager = manager
-        self._entered: Future[T] = Future()
-        self._left: Future[bool | None] | None = None
-        self._exit_info: tuple[Any, Any, Any] = (None, None, None)
-
-    async def _run(self) -> bool | None:
-        self._leave = asyncio.Event()
-        try:
-            value = await self._manager.__aenter__()
-        except BaseException as error:
-            self._entered.set_exception(error)
-            raise
-        self._entered.set_result(value)
-        try:
-            await self._leave.wait()
-        except BaseException as error:
-            if not await self._manager.__aexit__(type(error), error, error.__traceback__):
-                raise
-            return None
-        return await self._manager.__aexit__(*self._exit_info)
-
-    def __enter__(self) -> T:
-        self._left = self._portal.start_task_soon(self._run)
-        return self._entered.result()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> bool | None:
-        assert self._left is not None
-        self._exit_info = (exc_type, exc, tb)
-        self._portal.call(self._leave.set)
-        return self._left.result()
-
-
 def default_portal() -> BlockingPortal:
     """The portal of this process: one loop in a daemon thread, closed at interpreter exit."""
     return BlockingPortal(_owner=portal_loop())
@@ -343,6 +374,7 @@ class _OwnPortal(AbstractContextManager[BlockingPortal]):
 
 
 def start_blocking_portal(
+    backend: Backend = "asyncio",
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     name: str = "bridgekit-blocking-portal",
@@ -352,6 +384,17 @@ def start_blocking_portal(
     Leaving the block waits for the tasks under way (they are cancelled if an exception leaves
     it), then closes the loop and what was registered with ``at_close``.
 
+    :param backend: the library whose loop it is to be.
+    :param loop_factory: makes the loop, if it is one of asyncio.
     :param name: of the thread.
+    :raises ValueError: no such backend, or a loop factory for trio.
     """
-    return _OwnPortal(loop_factory, name)
+    if backend == "asyncio":
+        return _OwnPortal(loop_factory, name)
+    if backend != "trio":
+        raise ValueError(f'backend must be "asyncio" or "trio", not {backend!r}')
+    if loop_factory is not None:
+        raise ValueError("loop_factory makes loops of asyncio; trio has none to be made")
+    from bridgekit.adapters.portal_on_trio import OwnTrioPortal
+
+    return OwnTrioPortal(name)

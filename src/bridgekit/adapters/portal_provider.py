@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from bridgekit.adapters.portal import BlockingPortal, start_blocking_portal
+from bridgekit.adapters.portal import Backend, BlockingPortal, start_blocking_portal
 
 __all__ = ["BlockingPortalProvider"]
 
@@ -21,12 +21,17 @@ class BlockingPortalProvider:
     another. The loop of the process (:func:`default_portal`) needs no provider; this is for a loop
     that must not outlive its users.
 
-    :param loop_factory: makes the event loop of each portal.
+    :param backend: the library of the loop of each portal.
+    :param loop_factory: makes that loop, if it is one of asyncio.
     """
 
     def __init__(
-        self, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+        self,
+        backend: Backend = "asyncio",
+        *,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
+        self._backend = backend
         self._loop_factory = loop_factory
         self._lock = threading.Lock()
         self._leases = 0
@@ -37,7 +42,7 @@ class BlockingPortalProvider:
         # The lock is held while the loop starts: threads that come meanwhile need it too.
         with self._lock:
             if self._portal is None:
-                starter = start_blocking_portal(loop_factory=self._loop_factory)
+                starter = start_blocking_portal(self._backend, loop_factory=self._loop_factory)
                 self._portal = starter.__enter__()
                 self._starter = starter
             self._leases += 1

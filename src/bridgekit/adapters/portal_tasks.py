@@ -1,5 +1,6 @@
 """More ways to start something on a portal's loop: until it says that it is ready, or from a task
-of another loop."""
+of another loop. Either loop may be one of asyncio or a run of trio.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.adapters.portal import BlockingPortal
+from bridgekit.engine.hosts import current_host
 
 __all__ = ["TaskStatus", "call_async", "start_task"]
 
@@ -62,15 +65,21 @@ def start_task(
                 or RuntimeError("Task exited without calling task_status.started()")
             )
 
-    async def until_ready() -> Any:
-        return await asyncio.wrap_future(ready)
-
     call: Any = func
     future: Future[T] = portal.start_task_soon(
         call, *args, name=name, task_status=TaskStatus(ready)
     )
     future.add_done_callback(task_ended)
-    return future, portal.call(until_ready)
+    return future, portal.call(_result_of, ready)
+
+
+async def _result_of(future: Future[T]) -> T:
+    if asyncio._get_running_loop() is not None:
+        return await asyncio.wrap_future(future)
+    from bridgekit.adapters.portal_on_trio import future_result
+
+    result: T = await future_result(future)
+    return result
 
 
 class _RemoteTask:
@@ -78,22 +87,31 @@ class _RemoteTask:
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self._call = call
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._cancel_later: Callable[[], None] | None = None
         self._cancelled = False
 
     async def run(self) -> Any:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        host = current_host()
+        serving = host.current_task()
+        self._cancel_later = partial(host.call_soon, serving.cancel)
         if self._cancelled:
             raise asyncio.CancelledError
+        if not host.checkpoints:
+            return await self._run()
+        with serving:
+            return await self._run()
+        raise asyncio.CancelledError  # which the portal takes for trio's
+
+    async def _run(self) -> Any:
         result = self._call()
         return await result if inspect.isawaitable(result) else result
 
     def cancel(self) -> None:
         """From any thread. A task that has not begun does not begin."""
         self._cancelled = True
-        if self._loop is not None and self._task is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._cancel_later is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._cancel_later()
 
 
 async def call_async(
@@ -114,6 +132,11 @@ async def call_async(
     :raises PortalClosedError: the portal is not open.
     """
     remote = _RemoteTask(lambda: func(*args, **kwargs))
+    if asyncio._get_running_loop() is None:
+        from bridgekit.adapters.portal_on_trio import await_in_trio
+
+        future = portal.start_task_soon(remote.run)
+        return cast(T, await await_in_trio(future, remote.cancel, abandon_on_cancel))
     outcome: asyncio.Future[T] = asyncio.wrap_future(portal.start_task_soon(remote.run))
     try:
         await asyncio.wait([outcome])

@@ -13,10 +13,17 @@ from contextvars import Context, ContextVar, Token
 from gc import get_referents
 from typing import Any
 
-__all__ = ["ContextMerge", "own_context", "same_variables"]
+__all__ = ["ContextMerge", "for_asyncio", "own_context", "same_variables"]
 
 _ABSENT = object()
 _CPYTHON = sys.implementation.name == "cpython"
+
+
+def for_asyncio(context: Context) -> None:
+    """Take from a context, before it is used on a loop of asyncio, what calls it one of trio's."""
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None and context.get(sniffio.current_async_library_cvar) == "trio":
+        context.run(sniffio.current_async_library_cvar.set, None)
 
 
 def same_variables(one: Context, other: Context) -> bool:

@@ -56,7 +56,7 @@ class LoopCall(Lane):
         self._kwargs = kwargs
         self._loop = loop
         self._context = self._before = copy_context()
-        self._task: asyncio.Task[None] | None = None
+        self._task: Any = None  # of this library's; in a subclass, of another one's
         self._result: Any = None
         self._error: BaseException | None = None
         self.portal = portal

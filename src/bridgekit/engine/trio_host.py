@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import trio
+from sniffio import current_async_library_cvar as _library
 
 from bridgekit.engine.context import ContextMerge
 from bridgekit.engine.hosts import Letter
@@ -160,6 +161,10 @@ class TrioHost:
     async def checkpoint(self) -> None:
         """What every call begins with."""
         await trio.lowlevel.checkpoint()
+        # Where the call comes with these context variables, such as a portal, may be asyncio's.
+        # In the run itself the library is known in another way, which comes first.
+        if _library.get() == "trio":
+            _library.set(None)
 
     async def leave(self, sleeper: Sleeper) -> None:
         """Raise the cancellation that the current task was told of earlier."""
