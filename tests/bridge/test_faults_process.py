@@ -10,10 +10,25 @@ from tests.bridge.processes import Program, run_program
 
 pytestmark = pytest.mark.timeout(90)
 
-no_threads_at_exit = pytest.mark.skipif(
-    sys.version_info[:2] == (3, 12),
-    reason="CPython 3.12 starts no more threads once exit has begun",
-)
+NO_THREAD = "can't create new thread at interpreter shutdown"
+
+
+@pytest.fixture(scope="module")
+def threads_at_exit() -> bool:
+    """Whether this interpreter still starts threads when its exit has begun: 3.12 does not."""
+    program = """
+        def late():
+            try:
+                threading.Thread(target=say, args=("started",)).start()
+            except RuntimeError as error:
+                say(error)
+        import atexit
+        atexit.register(late)
+        """
+    lines = run_program(program)
+    assert lines in (["started"], [NO_THREAD])
+    return lines == ["started"]
+
 
 # -- exit ------------------------------------------------------------------------------------------
 
@@ -102,16 +117,24 @@ def test_exit_with_calls_in_flight_is_orderly_within_two_seconds(state: str) -> 
     assert run_program(program, within=2.0) == ["main ends"]
 
 
-@no_threads_at_exit
-def test_exit_ends_what_the_portal_loop_was_doing() -> None:
+@pytest.mark.parametrize("warm", [True, False])
+def test_exit_ends_what_the_portal_loop_was_doing(warm: bool, threads_at_exit: bool) -> None:
+    """Its clean-up can use threads: those of the pool, and new ones where there are any."""
     lines = run_program(
+        f"""
+        if {warm}:
+            asyncio.run(to_thread.run_sync(int))
+        """
         """
         tasks = []
         async def forever():
             try:
                 await asyncio.Event().wait()
             finally:
-                await to_thread.run_sync(say, "cleaned up")
+                try:
+                    await to_thread.run_sync(say, "cleaned up")
+                except RuntimeError as error:
+                    say(error)
         async def begin():
             tasks.append(asyncio.create_task(forever()))
             await asyncio.sleep(0)
@@ -120,18 +143,67 @@ def test_exit_ends_what_the_portal_loop_was_doing() -> None:
         """,
         within=2.0,
     )
-    assert lines == ["main ends", "cleaned up"]
+    assert lines == ["main ends", "cleaned up" if warm or threads_at_exit else NO_THREAD]
 
 
-@no_threads_at_exit
-def test_exit_from_a_worker_and_from_exit_handlers() -> None:
-    """Exit handlers can use the bridge; a worker's ``sys.exit`` is an exception of its call."""
+@pytest.mark.parametrize("warm", [True, False])
+def test_exit_handlers_can_use_the_bridge(warm: bool, threads_at_exit: bool) -> None:
+    """Or are told that there are no more threads; the portal has had its own closed by then."""
     lines = run_program(
+        f"""
+        if {warm}:
+            asyncio.run(to_thread.run_sync(int))
+        """
         """
         import atexit
         def late():
-            say("handler", async_to_sync(native)(1), asyncio.run(to_thread.run_sync(int)))
+            for call in (
+                lambda: async_to_sync(native)("portal"),
+                lambda: default_portal().call(native, "portal"),
+                lambda: start_blocking_portal().__enter__().call(native, "portal"),
+                lambda: asyncio.run(to_thread.run_sync(str, "pool")),
+                lambda: asyncio.run(sync_to_async(str)("pool")),
+            ):
+                try:
+                    say(call())
+                except RuntimeError as error:
+                    say(error)
         atexit.register(late)
+        """
+    )
+    portal = "portal" if threads_at_exit else NO_THREAD
+    pool = "pool" if warm or threads_at_exit else NO_THREAD
+    assert lines == [portal, portal, portal, pool, pool]
+
+
+def test_an_exit_handler_does_not_wait_for_a_busy_worker(threads_at_exit: bool) -> None:
+    lines = run_program(
+        """
+        import atexit
+        entered = threading.Event()
+        def late():
+            try:
+                say(asyncio.run(to_thread.run_sync(int)))
+            except RuntimeError as error:
+                say(error)
+        def busy():
+            entered.set()
+            threading.Event().wait()
+        async def leave():
+            call = asyncio.create_task(to_thread.run_sync(busy, abandon_on_cancel=True))
+            while not entered.is_set():
+                await asyncio.sleep(0.001)
+            call.cancel()
+        atexit.register(late)
+        asyncio.run(leave())
+        """
+    )
+    assert lines == ["0" if threads_at_exit else NO_THREAD]
+
+
+def test_an_exit_request_on_a_worker_is_an_exception_of_its_call() -> None:
+    lines = run_program(
+        """
         try:
             asyncio.run(to_thread.run_sync(sys.exit, 3))
         except SystemExit as error:
@@ -139,7 +211,7 @@ def test_exit_from_a_worker_and_from_exit_handlers() -> None:
         say(asyncio.run(to_thread.run_sync(int)))
         """
     )
-    assert lines == ["exit 3", "0", "handler 1 0"]
+    assert lines == ["exit 3", "0"]
 
 
 # -- Ctrl-C and other signals ----------------------------------------------------------------------

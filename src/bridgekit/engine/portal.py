@@ -56,7 +56,11 @@ class PortalLoop:
         self.first_steps: FirstSteps | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # no thread to be had, as at the exit of CPython 3.12
+            self.loop.close()
+            raise
         self._ready.wait()
 
     @property

@@ -23,17 +23,18 @@ EXIT_SECONDS = 2.0
 
 
 class _Current:
-    """This process: its generation, and its main thread."""
+    """This process: its generation, its main thread, and whether it is about to exit."""
 
-    __slots__ = ("generation", "main_thread_id")
+    __slots__ = ("exiting", "generation", "main_thread_id")
 
     def __init__(self) -> None:
         self.generation = 0
+        self.exiting = False
         self.main_thread_id: int | None = threading.main_thread().ident
 
 
 current = _Current()
-"""Read on every call, so without a function in between; only a fork writes to it."""
+"""Read on every call, so without a function in between; only a fork and the exit write to it."""
 
 _fork_callbacks: list[Callable[[], None]] = []
 _exit_callbacks: list[Callable[[], None]] = []
@@ -98,12 +99,14 @@ _exit_timeout = _seconds(os.environ.get(EXIT_VARIABLE, EXIT_SECONDS), EXIT_VARIA
 
 def _run_fork_callbacks() -> None:
     current.generation += 1
+    current.exiting = False
     current.main_thread_id = threading.get_ident()  # the only thread that a fork leaves
     for callback in _fork_callbacks:
         callback()
 
 
 def _run_exit_callbacks() -> None:
+    current.exiting = True
     for callback in reversed(_exit_callbacks):
         callback()
 

@@ -262,12 +262,19 @@ class WorkerPool:
                     try:
                         self._start(work)
                     except RuntimeError:  # the system has no more threads
-                        if not self._workers:
+                        if not self._may_queue():
                             raise
                     else:
                         return
         self.submit_later(work)
         self.wake_for_queue()
+
+    def _may_queue(self) -> bool:
+        # No thread could be started. Those that there are will have time; but perhaps never for an
+        # exit handler, and nothing would end its wait.
+        current = process.current
+        handler = current.exiting and threading.get_ident() == current.main_thread_id
+        return bool(self._workers) and not handler
 
     def submit_later(self, work: Work) -> None:
         """Queue work; somebody must call :meth:`wake_for_queue` soon. Any thread may call this."""
@@ -294,9 +301,10 @@ class WorkerPool:
                     if self._closed or len(self._workers) < self._max_workers:
                         try:
                             self._start(work)
-                        except RuntimeError:
-                            if not self._workers:
-                                work.fail(RuntimeError("can't start new thread"))
+                        except RuntimeError as error:
+                            if not self._may_queue():
+                                work.fail(RuntimeError(str(error)))
+                                continue
                         else:
                             continue
                 queue.appendleft(work)
