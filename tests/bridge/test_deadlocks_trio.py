@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,7 +13,15 @@ import anyio
 import pytest
 import trio
 
-from bridgekit import CapacityLimiter, DeadlockError, ThreadSensitiveContext, from_thread, to_thread
+from bridgekit import (
+    BlockingPortal,
+    CapacityLimiter,
+    DeadlockError,
+    ThreadSensitiveContext,
+    from_thread,
+    start_blocking_portal,
+    to_thread,
+)
 from bridgekit.diagnostics import deadlock_action, format_waits, set_deadlock_action, waits
 from bridgekit.engine.waits import trio_tasks
 
@@ -253,6 +262,61 @@ def test_two_runs_in_two_threads(second: str) -> None:
     assert time.monotonic() - begun < 2  # making the loops included
 
 
+def test_portals_to_two_runs_whose_tasks_wait_for_one_another() -> None:
+    a, b, inside = CapacityLimiter(1), CapacityLimiter(1), threading.Barrier(2)
+
+    async def take_both(first: CapacityLimiter, other: CapacityLimiter) -> str:
+        async with first:
+            await trio.to_thread.run_sync(inside.wait)
+            async with other:
+                return "ok"
+
+    with (
+        start_blocking_portal("trio") as one,
+        start_blocking_portal("trio") as two,
+        ThreadPoolExecutor() as threads,
+    ):
+        begun = time.monotonic()
+        futures = [
+            threads.submit(one.call, take_both, a, b),
+            threads.submit(two.call, take_both, b, a),
+        ]
+        found = [future.exception() or future.result() for future in futures]
+        assert time.monotonic() - begun < 1
+    assert sorted(type(one).__name__ for one in found) == ["DeadlockError", "str"]
+
+
+def test_cancelled_and_yet_waiting_for_a_thread_that_waits_for_the_cancelled() -> None:
+    """Cancelling the task that holds the token does not free it before its child has ended."""
+
+    async def main(portal: BlockingPortal) -> None:
+        limiter, errors = CapacityLimiter(1), list[BaseException]()
+        queued = trio.Event()
+
+        async def need() -> None:
+            token.run_sync_soon(queued.set)
+            async with limiter:
+                pass
+
+        def work() -> None:
+            try:
+                portal.call(need)
+            except DeadlockError as error:
+                errors.append(error)
+
+        token = trio.lowlevel.current_trio_token()
+        async with within_a_second():
+            with trio.CancelScope() as scope:
+                async with limiter, trio.open_nursery() as nursery:
+                    nursery.start_soon(to_thread.run_sync, work)
+                    await queued.wait()
+                    scope.cancel()
+        assert [type(error) for error in errors] == [DeadlockError]
+
+    with start_blocking_portal("trio") as portal:
+        trio.run(main, portal)
+
+
 # -- no deadlocks ----------------------------------------------------------------------------------
 
 
@@ -407,6 +471,27 @@ def test_a_task_may_be_reported_as_started_by_somebody_else(
             await nursery.start(want, limiter)
 
     trio.run(main)
+    assert not caplog.records
+
+
+def test_a_nursery_that_a_task_is_about_to_come_to(caplog: pytest.LogCaptureFixture) -> None:
+    """It may fail there, and so end the wait for the others."""
+
+    async def fail(event: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+        await event.wait()
+        task_status.started()
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        limiter, event = CapacityLimiter(1), trio.Event()
+        async with trio.open_nursery() as outer, limiter, trio.open_nursery() as inner:
+            outer.start_soon(inner.start, fail, event)
+            inner.start_soon(limiter.acquire)
+            later(event.set)
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        trio.run(main)
+    assert raised.group_contains(ZeroDivisionError)
     assert not caplog.records
 
 

@@ -4,7 +4,8 @@ A task shows the object that it sleeps in if that is one of ours (``trio_waiter`
 whether its block waits for the tasks in it. Everything else (an event, a channel, a lock, a task
 that is being started) is opaque, and counts as able to end.
 
-Deadlines are those of the cancel scopes around a task. What is under one goes on by itself, and so
+Deadlines are those of the cancel scopes around a task. What is under one goes on by itself (unless
+it has been cancelled, and waits nevertheless for a thread or for the tasks of its nursery), and so
 does what a task that has a deadline may cancel when it goes on: the scopes and nurseries that are
 within reach of its local variables. A task that keeps waking up without having done so does not
 count any more, as in ``deadlines``.
@@ -85,11 +86,7 @@ class _TrioReader:
         return getattr(task.coro, "cr_frame", None) is None
 
     def awaited(self, task: Task) -> Any:
-        wait = task.custom_sleep_data
-        if type(wait) in (TrioWaiter, TrioTurn):
-            return wait
-        nurseries = task.child_nurseries
-        return nurseries[-1] if nurseries and _is_waiting(nurseries[-1]) else None
+        return _awaited(task)
 
     def sleeping_task(self, wait: Any) -> Task | None:
         return wait._task if type(wait) in (TrioWaiter, TrioTurn) else None
@@ -123,6 +120,14 @@ class _TrioReader:
 readers.append(_TrioReader())
 
 
+def _awaited(task: Task) -> Any:
+    wait = task.custom_sleep_data
+    if type(wait) in (TrioWaiter, TrioTurn):
+        return wait
+    nurseries = task.child_nurseries
+    return nurseries[-1] if nurseries and _is_waiting(nurseries[-1]) else None
+
+
 def _is_waiting(nursery: Any) -> bool:
     return bool(getattr(nursery, "_parent_waiting_in_aexit", False)) and not nursery._closed
 
@@ -143,6 +148,7 @@ def _tasks(host: TrioHost) -> list[Task]:
 def _with_deadline(tasks: list[Task], deadlines: Deadlines) -> set[Task] | None:
     found: set[Task] = set()
     reached: set[Any] = set()
+    tasks = [task for task in tasks if not _sleeps_on_though_cancelled(task)]
     for task in tasks:
         status: Any = task._cancel_status
         if status is None or _ends_by_itself(status):
@@ -155,6 +161,20 @@ def _with_deadline(tasks: list[Task], deadlines: Deadlines) -> set[Task] | None:
     if reached:
         found.update(task for task in tasks if _is_under(task._cancel_status, reached))
     return found
+
+
+def _sleeps_on_though_cancelled(task: Any) -> bool:
+    """Whether the task has been told of its cancellation, but could not be woken by that.
+
+    trio tells a task once for each of its waits.
+    """
+    status = task._cancel_status
+    if status is None or not status.effectively_cancelled or task._abort_func is not None:
+        return False
+    wait = _awaited(task)
+    if type(wait) is not TrioWaiter:
+        return wait is not None
+    return getattr(wait._sleeper, "grace", None) is None  # else it leaves when that is over
 
 
 def _outwards(status: Any) -> Iterator[Any]:
