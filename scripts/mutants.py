@@ -40,7 +40,10 @@ TESTS = [
     "tests/bridge/test_findings.py",
 ]
 PYTEST = ["-m", "not slow", "-q", "-p", "no:cacheprovider", "--timeout=20", "--tb=no", "-rfE"]
+# A run with a mutant may take this long, or three times as long as the one without, which may take
+# the other.
 SECONDS = 120
+LONGEST = 1800
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ class Mutant:
     def apply(self, package: Path) -> None:
         """Change the copy.
 
-        :raises SystemExit: the text is not there, or more than once.
+        :raises LookupError: the text is not there, or more than once.
         """
         path = package / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
-            raise SystemExit(f"{self.name}: found {text.count(self.old)} times in {self.file}")
+            raise LookupError(f"{self.name}: found {text.count(self.old)} times in {self.file}")
         path.write_text(text.replace(self.old, self.new))
 
 
@@ -68,14 +71,14 @@ MUTANTS = [
     Mutant(
         "limiter-never-released",
         "engine/crossing.py",
-        "work.add_end_callback(limiter.release)",
-        "pass",
+        "work.on_end = [token.release]",
+        "work.on_end = []",
     ),
     Mutant(
         "limiter-second-token-in-a-chain",
         "engine/crossing.py",
-        "held = holder_of(limiter) if limiter is not None else None",
-        "held = None",
+        "token = token_of_chain(limiter) if limiter is not None else None",
+        "token = limiter",
     ),
     Mutant(
         "limiter-token-lost-on-cancel",
@@ -123,13 +126,14 @@ MUTANTS = [
     Mutant(
         "wish-served-in-another-task",
         "engine/work.py",
-        "                        await wish.serve()\n",
-        "                        await host.spawn(wish.serve())\n",
+        "                        else:\n                            await wish.serve()\n",
+        "                        else:\n"
+        "                            await host.spawn(wish.serve())\n",
     ),
     Mutant(
         "wish-lost-when-the-loop-closes",
-        "engine/work.py",
-        "            wish.refuse(RuntimeError("
+        "engine/wish.py",
+        "            self.refuse(RuntimeError("
         '"the event loop that started this thread has been closed"))',
         "            pass",
     ),
@@ -244,8 +248,11 @@ def copy_of_the_tree(target: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", target)
 
 
-def run_tests(tree: Path, *options: str) -> tuple[int, list[str]]:
-    """Run the tests of the copy: the exit code and the tests that failed."""
+def run_tests(tree: Path, seconds: float, *options: str) -> tuple[int, list[str]]:
+    """Run the tests of the copy: the exit code and the tests that failed.
+
+    A run that has not ended after so many seconds has failed.
+    """
     tests = [name for name in TESTS if (tree / name).exists()]
     environment = os.environ | {"PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", *PYTEST, *options, *tests]
@@ -259,7 +266,7 @@ def run_tests(tree: Path, *options: str) -> tuple[int, list[str]]:
         start_new_session=True,
     )
     try:
-        out, _ = process.communicate(timeout=SECONDS)
+        out, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         out, _ = process.communicate()
@@ -288,13 +295,20 @@ def main() -> int:
             for file, text in originals.items():
                 (package / file).write_text(text)
 
+        stale = 0
         for mutant in chosen:
-            mutant.apply(package)
+            try:
+                mutant.apply(package)
+            except LookupError as error:
+                stale += 1
+                print(error)
             restore()
-        if arguments.check:
-            print(f"{len(chosen)} mutants apply")
-            return 0
-        _, failing = run_tests(tree)
+        if stale or arguments.check:
+            print(f"{len(chosen) - stale} of {len(chosen)} mutants apply")
+            return 1 if stale else 0
+        begin = time.monotonic()
+        _, failing = run_tests(tree, LONGEST)
+        seconds = max(SECONDS, 3 * (time.monotonic() - begin))
         for test in failing:
             print(f"left out, fails without any mutant: {test}", flush=True)
         without = [f"--deselect={test}" for test in failing]
@@ -302,7 +316,7 @@ def main() -> int:
         for mutant in chosen:
             mutant.apply(package)
             begin = time.monotonic()
-            code, failed = run_tests(tree, "-x", *without)
+            code, failed = run_tests(tree, seconds, "-x", *without)
             restore()
             survivors += code == 0
             verdict = "SURVIVED" if code == 0 else "killed"
