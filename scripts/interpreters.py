@@ -1,17 +1,19 @@
 """Run the tests of the runtime on every CPython found here: 3.12 and 3.13, or those asked for.
 
-    make test-interpreters                       # 3.12 and 3.13, where they are found
-    make test-interpreters INTERPRETERS=3.14     # any other
+    make test-interpreters                                  # 3.12 and 3.13, where they are found
+    make test-interpreters INTERPRETERS="3.13 3.14"         # any others
 
-An interpreter is looked for on the PATH and among pyenv's versions. One that is not there is said
-to be missing and does not fail the run, unless it was asked for by name. Each has a virtual
-environment of its own in .venv-<version>, made on first use from the same pins.
+An interpreter is looked for on the PATH and among pyenv's versions. One that is not there, or was
+built without a module that is needed, is said to be missing and does not fail the run, unless it
+was asked for by name. Each has a virtual environment of its own in .venv-<version>, made on first
+use from the same pins.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,24 +25,54 @@ DEFAULT = ("3.12", "3.13")
 TESTS = ("tests/engine", "tests/adapters", "tests/bridge", "tests/integrations", "tests/testing")
 
 
+# What a CPython may have been built without, and the tests cannot do without.
+MODULES = ("ctypes", "ensurepip", "sqlite3", "ssl", "venv")
+CHECK = """
+import importlib, sys, sysconfig
+version, modules = sys.argv[1], sys.argv[2:]
+if "%d.%d" % sys.version_info[:2] != version or sys.implementation.name != "cpython":
+    sys.exit("it is another one")
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit("it has no global interpreter lock")
+for module in modules:
+    importlib.import_module(module)
+print(sys.version.split()[0])
+"""
+
+
 def candidates(version: str) -> Iterator[str]:
-    """Paths at which an interpreter of this version may be."""
+    """Paths at which an interpreter of this version may be, the newest of pyenv's first."""
     found = shutil.which(f"python{version}")
     if found:
         yield found
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for folder in sorted((pyenv / "versions").glob(f"{version}*"), reverse=True):
+
+    def patch(folder: Path) -> int:
+        digits = re.match(r"\d*", folder.name.removeprefix(f"{version}."))
+        return int(digits.group() or 0) if digits else 0
+
+    for folder in sorted((pyenv / "versions").glob(f"{version}.*"), key=patch, reverse=True):
         yield str(folder / "bin" / f"python{version}")
 
 
-def works(interpreter: str, version: str) -> bool:
-    """Whether it runs and is what its name says (a version manager's shim may be neither)."""
-    check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != {version!r})"
-    try:
-        done = subprocess.run([interpreter, "-c", check], capture_output=True, check=False)
-    except OSError:
-        return False
-    return done.returncode == 0
+def usable(version: str) -> tuple[str, str] | None:
+    """An interpreter of this version that runs and has what is needed, and its full version.
+
+    A version manager's shim runs, but is perhaps another one, or none.
+    """
+    reasons = []
+    for path in candidates(version):
+        command = [path, "-c", CHECK, version, *MODULES]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return path, done.stdout.strip()
+        reasons += [f"{path}: {line}" for line in done.stderr.splitlines()[-1:]]
+    for reason in reasons:
+        print(f"CPython {version}: {reason}", flush=True)
+    return None
 
 
 def environment(interpreter: str, version: str) -> Path:
@@ -48,7 +80,9 @@ def environment(interpreter: str, version: str) -> Path:
     folder = ROOT / f".venv-{version}"
     python = folder / "bin" / "python"
     made = folder / ".made"
-    if not made.exists():
+    sources = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    newest = max(source.stat().st_mtime for source in sources)
+    if not (python.exists() and made.exists() and made.stat().st_mtime >= newest):
         subprocess.run([interpreter, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
         pins = ["-c", "constraints.txt"]
@@ -66,13 +100,14 @@ def main() -> int:
     asked: list[str] = parser.parse_args().versions
     red = []
     for version in asked or DEFAULT:
-        interpreter = next((path for path in candidates(version) if works(path, version)), None)
-        if interpreter is None:
-            print(f"CPython {version}: not found here", flush=True)
+        found = usable(version)
+        if found is None:
+            print(f"CPython {version}: not found here, not tested", flush=True)
             if asked:
                 red.append(version)
             continue
-        print(f"CPython {version}:", flush=True)
+        interpreter, full = found
+        print(f"CPython {full}:", flush=True)
         python = environment(interpreter, version)
         tests = [name for name in TESTS if (ROOT / name).exists()]
         command = [str(python), "-m", "pytest", "-q", "-m", "not slow", *tests]
