@@ -33,6 +33,12 @@ __all__ = ["OwnTrioPortal", "TrioSide", "await_in_trio", "future_result"]
 _logger = logging.getLogger("bridgekit")
 
 
+def _shield() -> trio.CancelScope:
+    scope = trio.CancelScope()
+    scope.shield = True
+    return scope
+
+
 class _UnderWay(Protocol):
     def cancel(self) -> None: ...
     def is_of(self, task: trio.lowlevel.Task) -> bool: ...
@@ -63,7 +69,7 @@ class TrioSide:
         """
         arrived = trio.Event()
         self.host.call_soon(arrived.set)
-        with trio.CancelScope(shield=True):
+        with _shield():
             await arrived.wait()
         if cancel_remaining:
             current = trio.lowlevel.current_task()
@@ -90,7 +96,7 @@ class TrioSide:
             await self._manager.__aexit__(None, None, None)
         finally:
             self.is_open = False
-            with trio.CancelScope(shield=True):
+            with _shield():
                 while self._at_close:
                     callback = self._at_close.pop()
                     try:
@@ -224,7 +230,7 @@ async def await_in_trio(future: Future[Any], cancel: Callable[[], None], abandon
     except BaseException:
         cancel()
         if not abandon:
-            with trio.CancelScope(shield=True):
+            with _shield():
                 await done.wait()
             if not future.cancelled():
                 future.result()  # an exception of the clean-up is what the caller must see

@@ -31,7 +31,7 @@ class BlockingPortalProvider:
         *,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        self._backend = backend
+        self._backend: Backend = backend
         self._loop_factory = loop_factory
         self._lock = threading.Lock()
         self._leases = 0

@@ -40,6 +40,7 @@ class TaskReader(Protocol):
 
     def reads(self, subject: object) -> bool:
         """Whether this is a task of the library."""
+        ...
 
     def name(self, task: Task) -> str: ...
     def coroutine(self, task: Task) -> object: ...
@@ -62,6 +63,7 @@ class TaskReader(Protocol):
 
     def present(self) -> Iterable[Task]:
         """The tasks of all loops that calls have been made from."""
+        ...
 
 
 class _AsyncioReader:
