@@ -33,10 +33,7 @@ __all__ = ["OwnTrioPortal", "TrioSide", "await_in_trio", "future_result"]
 _logger = logging.getLogger("bridgekit")
 
 
-def _shield() -> trio.CancelScope:
-    scope = trio.CancelScope()
-    scope.shield = True
-    return scope
+_CancelScope: Any = trio.CancelScope  # made by attrs, which not every type checker follows
 
 
 class _UnderWay(Protocol):
@@ -69,7 +66,7 @@ class TrioSide:
         """
         arrived = trio.Event()
         self.host.call_soon(arrived.set)
-        with _shield():
+        with _CancelScope(shield=True):
             await arrived.wait()
         if cancel_remaining:
             current = trio.lowlevel.current_task()
@@ -96,7 +93,7 @@ class TrioSide:
             await self._manager.__aexit__(None, None, None)
         finally:
             self.is_open = False
-            with _shield():
+            with _CancelScope(shield=True):
                 while self._at_close:
                     callback = self._at_close.pop()
                     try:
@@ -230,7 +227,7 @@ async def await_in_trio(future: Future[Any], cancel: Callable[[], None], abandon
     except BaseException:
         cancel()
         if not abandon:
-            with _shield():
+            with _CancelScope(shield=True):
                 await done.wait()
             if not future.cancelled():
                 future.result()  # an exception of the clean-up is what the caller must see
