@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from bridgekit_codemods.migration.session import history_of
+from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Finding, Step
 from bridgekit_codemods.program.source import read_sources
 from bridgekit_codemods.reports.building import build_report
@@ -67,6 +68,9 @@ class Scripted:
 
     def bridges(self, sources: Mapping[str, bytes]) -> Bridges:
         return NO_BRIDGES
+
+    def overview(self, sources: Mapping[str, bytes]) -> Overview:
+        return Overview()
 
 
 @pytest.fixture

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from bridgekit_codemods.migration.ledger import History
+from bridgekit_codemods.planning.overview import Closure
+from bridgekit_codemods.planning.recording import Gain, Wait
 from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.planning.weights import Weighed
 from bridgekit_codemods.reports import annotations, codes, document, html, markdown, model, sarif
+from bridgekit_codemods.reports.building import build_report
 from bridgekit_codemods.reports.model import Report
 from bridgekit_codemods.rules import RULES
+from bridgekit_codemods.walk.planner import build_planner
 
 DOCS = Path(__file__).parents[2] / "docs"
 Build = Callable[..., Report]
+SOURCES = {
+    "app.py": b"import requests\n\n\ndef get():\n    return requests.get('x', timeout=1)\n\n\n"
+    b"def other():\n    return get()\n"
+}
 SMALL_WRITERS = [annotations.write, document.write, html.write, markdown.write, sarif.write]
 
 
@@ -65,10 +77,38 @@ def test_the_document_is_what_the_documentation_says(small: Report) -> None:
     described = set(re.findall(r"`(\w+)`", section))
     for item in (
         model.FunctionNode, model.Edge, model.LeafCall, model.BlockingPath, model.HotFile,
-        model.Counts, model.StepEntry, Finding, model.Unreadable,
+        model.Counts, model.StepEntry, Finding, model.Unreadable, model.Suspect, model.Recording,
+        Closure, Gain, Weighed,
     ):  # fmt: skip
         assert {field.name for field in fields(item)} <= described, item
     assert set(found["summary"]) <= described
+
+
+def strict(schema: Any) -> Any:
+    """The schema without room for fields that it does not name."""
+    if isinstance(schema, dict):
+        found = {name: strict(value) for name, value in schema.items()}
+        if "properties" in schema and "type" in schema:
+            found["additionalProperties"] = False
+        return found
+    return [strict(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def test_the_document_is_valid_by_its_schema(
+    small: Report, hostile: Report, build: Build, tmp_path: Path
+) -> None:
+    schema = strict(json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8")))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    waits = [Wait(1.5, function="app.get")]
+    walked = build_report(tmp_path, SOURCES, build_planner(), History(), walk=True, waits=waits)
+    assert walked.recording is not None
+    for report in (small, hostile, walked, build({})):
+        data = json.loads(document.write(report))
+        assert [error.message for error in validator.iter_errors(data)] == []
+        assert list(data) == list(schema["properties"])
+    del data["functions"]
+    assert not validator.is_valid(data)
 
 
 def test_the_document_refers_by_index(small: Report) -> None:
@@ -96,6 +136,17 @@ def test_the_log_has_the_shape_of_the_standard(small: Report, hostile: Report) -
         read = shape.Sarif.model_validate(log)
         again = read.model_dump(by_alias=True, exclude_none=True, mode="json")
         assert lost(log, again) == []
+
+
+def test_the_log_is_valid_by_the_schema_of_the_standard(small: Report, hostile: Report) -> None:
+    file = os.environ.get("BRIDGEKIT_SARIF_SCHEMA")
+    if not file:
+        pytest.skip(f"BRIDGEKIT_SARIF_SCHEMA names no copy of {sarif.SCHEMA}")
+    validator = jsonschema.Draft4Validator(json.loads(Path(file).read_text(encoding="utf-8")))
+    for report in (small, hostile):
+        log = json.loads(sarif.write(report))
+        assert [error.message for error in validator.iter_errors(log)] == []
+    assert not validator.is_valid({**log, "version": "2.0"})
 
 
 def lost(value: Any, other: Any, place: str = "$") -> list[str]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from bridgekit_codemods.migration.checks import Problem
 from bridgekit_codemods.migration.ledger import History
+from bridgekit_codemods.planning.recording import Gains, Wait
 from bridgekit_codemods.planning.steps import Planner
 from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import burndown
 from bridgekit_codemods.reports.collecting import collect, hot_files
-from bridgekit_codemods.reports.model import Report, StepEntry, Unreadable
+from bridgekit_codemods.reports.model import Recording, Report, StepEntry, Unreadable
 
 Tell = Callable[[str], None]
 """Is told what goes on, for whoever waits."""
@@ -30,15 +31,18 @@ def build_report(
     problems: Iterable[Problem] = (),
     *,
     walk: bool = False,
+    waits: Sequence[Wait] | None = None,
     tell: Tell = lambda _: None,
 ) -> Report:
     """The report of a program with its history. Nothing is written.
 
     ``walk`` asks for the steps to come and for the state of the program after every step, which
-    takes as long as planning and resolving the program anew for each.
+    takes as long as planning and resolving the program anew for each. ``waits`` is a recording:
+    with ``walk``, every step to come then says how much of it it frees.
 
     Raises:
         PlannerError: the planner repeats itself.
+        ScopeError: a goal of the planner's scope names nothing.
     """
     load = _loader(planner)
     tell("resolving calls")
@@ -47,6 +51,8 @@ def build_report(
     graph = collect(program)
     tell("looking for obstacles")
     findings = planner.findings(sources, history.kept_keys)
+    overview = planner.overview(sources)
+    gains = Gains(program, waits) if waits is not None and walk else None
     steps: list[StepEntry] = []
     if history.applied:
         tell("reading the steps that were done")
@@ -55,7 +61,7 @@ def build_report(
     steps += past
     if walk:
         tell("looking for the next step")
-        for step in burndown.planned(planner, sources, history, load):
+        for step in burndown.planned(planner, sources, history, load, gains):
             steps.append(step)
             tell(f"step {step.number}: {step.title}")
     steps += burndown.kept(history)
@@ -76,6 +82,12 @@ def build_report(
         interrupted=history.pending.key if history.pending else None,
         unreadable=tuple(Unreadable(p.path, p.line, p.message) for p in problems),
         generated=_asked_time(),
+        overview=overview,
+        suspects=graph.suspects,
+        tests=graph.tests,
+        recording=None
+        if gains is None
+        else Recording(gains.total, gains.freed, gains.unknown, tuple(gains.held.items())),
     )
 
 

@@ -10,6 +10,7 @@ from bridgekit_codemods.migration.ledger import Applied, History
 from bridgekit_codemods.migration.preview import PlannedStep, preview
 from bridgekit_codemods.migration.runner import changed, overlay
 from bridgekit_codemods.migration.workspace import STATE
+from bridgekit_codemods.planning.recording import Gain, Gains
 from bridgekit_codemods.planning.steps import Planner
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports.collecting import counts_of
@@ -70,9 +71,9 @@ def kept(history: History) -> tuple[StepEntry, ...]:
 
 
 def planned(
-    planner: Planner, sources: Sources, history: History, load: Load
+    planner: Planner, sources: Sources, history: History, load: Load, gains: Gains | None = None
 ) -> Iterator[StepEntry]:
-    """The steps to come, each as soon as it is found.
+    """The steps to come, each as soon as it is found, and with ``gains`` what it frees.
 
     Raises:
         PlannerError: the planner repeats itself.
@@ -81,10 +82,14 @@ def planned(
     for step in preview(planner, sources, history.kept_keys, None, first):
         if not step.objections:
             sources = overlay(sources, changed(sources, step.step))
-        yield _planned(step, None if step.objections else counts_of(load(sources)))
+        if step.objections:
+            yield _planned(step, None, None)
+        else:
+            gain = gains.step(step.step.members) if gains is not None else None
+            yield _planned(step, counts_of(load(sources)), gain)
 
 
-def _planned(planned: PlannedStep, counts: Counts | None) -> StepEntry:
+def _planned(planned: PlannedStep, counts: Counts | None, gain: Gain | None) -> StepEntry:
     step = planned.step
     return StepEntry(
         number=planned.number,
@@ -99,6 +104,7 @@ def _planned(planned: PlannedStep, counts: Counts | None) -> StepEntry:
         cause="check" if planned.objections else None,
         detail="\n".join(planned.objections),
         counts=counts,
+        gain=gain,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 from bridgekit_codemods.planning.bridges import is_loop_bridge, is_thread_bridge
@@ -24,7 +25,9 @@ from bridgekit_codemods.reports.model import (
     FunctionNode,
     HotFile,
     LeafCall,
+    Suspect,
 )
+from bridgekit_codemods.reports.suspects import suspects
 
 _GRADES = ("exact", "traced", "engine", "method", "override", "guess")
 """Evidence for a call, the best first."""
@@ -39,6 +42,8 @@ class Graph:
     leaves: tuple[LeafCall, ...]
     paths: tuple[BlockingPath, ...]
     counts: Counts
+    suspects: tuple[Suspect, ...] = ()
+    tests: tuple[str, ...] = ()
 
 
 def counts_of(program: Program) -> Counts:
@@ -77,6 +82,9 @@ def collect(program: Program) -> Graph:
     depth, height = depths_and_heights(calls)
     effects = [tuple(sorted(colours.blocks(function))) for function in own]
     via = _via(waits, leaves_of)
+    reaching = [program.tests_reaching(function) for function in own]
+    tests = sorted(set().union(*reaching))
+    places = {name: number for number, name in enumerate(tests)}
     functions = tuple(
         FunctionNode(
             name=function.qualname,
@@ -93,6 +101,7 @@ def collect(program: Program) -> Graph:
             height=height[number],
             entries=marks[number].bit_count(),
             is_facade=function in colours.facades,
+            tests=tuple(places[name] for name in reaching[number]),
         )
         for number, function in enumerate(own)
     )
@@ -108,6 +117,8 @@ def collect(program: Program) -> Graph:
             numbers["native"],
             sum(edge.bridge is not None for edge in edges),
         ),
+        suspects(program, {function: number for number, function in enumerate(own)}),
+        tuple(tests),
     )
 
 
@@ -141,18 +152,27 @@ def _edges(program: Program, colours: Colours, own: Sequence[Function]) -> tuple
     found: dict[tuple[int, int], Edge] = {}
 
     def add(
-        caller: Function | None, callee: Function, line: int, grade: str, over: str | None
+        caller: Function | None,
+        callee: Function,
+        line: int,
+        grade: str,
+        over: str | None,
+        evidence: Callable[[], str],
     ) -> None:
         if caller is None or caller not in index or callee not in index or caller is callee:
             return
         key = index[caller], index[callee]
         known = found.get(key)
         if known is None:
-            found[key] = Edge(*key, line, grade, over)
+            found[key] = Edge(*key, line, grade, over, evidence=evidence())
             return
-        best = min(known.grade, grade, key=_rank)
+        is_better = _rank(grade) < _rank(known.grade)
         found[key] = replace(
-            known, line=min(known.line, line), grade=best, bridge=known.bridge or over
+            known,
+            line=min(known.line, line),
+            grade=grade if is_better else known.grade,
+            bridge=known.bridge or over,
+            evidence=evidence() if is_better else known.evidence,
         )
 
     for site in program.calls:
@@ -160,16 +180,21 @@ def _edges(program: Program, colours: Colours, own: Sequence[Function]) -> tuple
             continue
         over = "thread" if site.in_lambda and colours.bridged(site) else None
         for target in site.targets:
-            add(site.caller, target.function, site.span.line, target.grade, over)
+            why = partial(program.evidence, site, target)
+            add(site.caller, target.function, site.span.line, target.grade, over, why)
     for reference in program.references:
         if reference.kind != "argument" or reference.consumer is None:
             continue
         if is_thread_bridge(reference.consumer):
-            add(reference.user, reference.function, reference.span.line, "exact", "thread")
+            over = "thread"
         elif is_loop_bridge(reference.consumer):
-            add(reference.user, reference.function, reference.span.line, "exact", "loop")
+            over = "loop"
+        else:
+            continue
+        why = partial("passed to {}".format, reference.consumer)
+        add(reference.user, reference.function, reference.span.line, "exact", over, why)
     for facade, twin in colours.facades.items():
-        add(facade, twin, facade.node.lineno, "exact", "loop")
+        add(facade, twin, facade.node.lineno, "exact", "loop", lambda: "its sync face")
     return tuple(found[key] for key in sorted(found))
 
 

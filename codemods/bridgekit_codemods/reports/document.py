@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from bridgekit_codemods.reports.model import Report
+from bridgekit_codemods.reports.model import Recording, Report
 
 SCHEMA = "bridgekit-report/1"
 """Name and version: within a version fields are added, never renamed or taken away."""
@@ -26,6 +26,7 @@ def write(report: Report) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     """The document as plain values."""
+    overview = report.overview
     return {
         "schema": SCHEMA,
         "tool": {"name": "bridgekit", "version": report.version},
@@ -46,13 +47,25 @@ def document(report: Report) -> dict[str, Any]:
         "leaves": [asdict(leaf) for leaf in report.leaves],
         "paths": [asdict(path) for path in report.paths],
         "findings": [asdict(finding) for finding in report.findings],
+        "suspects": [asdict(suspect) for suspect in report.suspects],
         "hot_files": [asdict(file) for file in report.hot_files],
         "start": asdict(report.start) if report.start else None,
         "is_planned": report.is_planned,
         "steps": [asdict(step) for step in report.steps],
+        "recording": _recording(report.recording),
+        "scope": overview.scope.plain(),
+        "closures": [asdict(closure) for closure in overview.closures],
+        "becoming_async": overview.becoming_async,
+        "weighed": [asdict(family) | {"bridged": family.bridged} for family in overview.weighed],
+        "kept_by_configuration": list(overview.kept),
+        "tests": list(report.tests),
         "interrupted": report.interrupted,
         "unreadable": [asdict(file) for file in report.unreadable],
     }
+
+
+def _recording(found: Recording | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found) | {"held": dict(found.held)}
 
 
 def _plain(value: Any) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Hashable, Iterable
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -20,8 +21,11 @@ from markupsafe import Markup
 from bridgekit_codemods.reports.chart import chart
 from bridgekit_codemods.reports.codes import explain
 from bridgekit_codemods.reports.lines import count
-from bridgekit_codemods.reports.model import COLOURS, Report, asks
+from bridgekit_codemods.reports.model import COLOURS, Report, asks, by_target
 
+_T = TypeVar("_T", bound=Hashable)
+_TESTS = 20
+"""How many tests of a function the page names."""
 _STYLES = ("report.css", "graph.css")
 _SCRIPTS = (
     "program.js",
@@ -48,6 +52,7 @@ def write(report: Report) -> str:
         policy=_policy(style, script),
         explain=explain,
         asks=asks,
+        by_target=by_target,
         count=count,
     )
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").rstrip() + "\n"
@@ -64,6 +69,7 @@ def payload(report: Report) -> dict[str, Any]:
     kinds = _numbered(f.entry for f in report.functions if f.entry is not None)
     targets = _numbered(leaf.target for leaf in report.leaves)
     packages = _numbered(f.package for f in report.functions)
+    whys = _numbered((edge.grade, edge.evidence) for edge in report.edges)
     package_of = {function.module: function.package for function in report.functions}
     return {
         "packages": list(packages),
@@ -83,7 +89,12 @@ def payload(report: Report) -> dict[str, Any]:
             "height": [f.height for f in report.functions],
             "entries": [f.entries for f in report.functions],
             "facade": [int(f.is_facade) for f in report.functions],
+            "tests": [
+                [len(f.tests), *f.tests[:_TESTS]] if f.tests else 0 for f in report.functions
+            ],
         },
+        "tests": list(report.tests),
+        "whys": [list(why) for why in whys],
         "edges": [
             number
             for edge in report.edges
@@ -91,7 +102,8 @@ def payload(report: Report) -> dict[str, Any]:
                 edge.caller,
                 edge.callee,
                 edge.line,
-                edge.waits | (edge.bridge is not None) << 1 | (edge.grade == "guess") << 2,
+                edge.waits | (edge.bridge is not None) << 1,
+                whys[edge.grade, edge.evidence],
             )
         ],
         "leaves": [
@@ -104,6 +116,9 @@ def payload(report: Report) -> dict[str, Any]:
                 effects[leaf.effect],
                 ("call", "lazy load", "facade").index(leaf.kind),
             )
+        ],
+        "suspects": [
+            [s.function, s.path, s.line, s.target, s.effect, s.reason] for s in report.suspects
         ],
         "findings": [
             [report.index[f.function], f.path, f.line, f.code, f.reason, f.remedy]
@@ -121,7 +136,7 @@ def embedded(value: Any) -> Markup:
     return Markup(text)
 
 
-def _numbered(names: Any) -> dict[str, int]:
+def _numbered(names: Iterable[_T]) -> dict[_T, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from bridgekit_codemods.migration.checks import Problem
 from bridgekit_codemods.migration.ledger import Applied, History, Kept
 from bridgekit_codemods.migration.preview import PlannedStep
+from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.survey import Survey
+from bridgekit_codemods.reports.model import Recording, Report
 
 
 def short(key: str, width: int = 60) -> str:
@@ -121,6 +123,40 @@ def report(history: History, found: Iterable[Finding]) -> Iterator[str]:
             yield f"       | {line}"
     yield "Stays as it is"
     yield from findings(found)
+
+
+def scope(limits: Scope) -> Iterator[str]:
+    """The limits of the walk, if there are any."""
+    if limits.limited:
+        yield f"Limited to {limits.words()}"
+
+
+def to_come(report: Report) -> Iterator[str]:
+    """The steps to come, if they were looked for, with what they free of a recording."""
+    if not report.is_planned:
+        return
+    yield "To come"
+    steps = report.with_state("planned", "refused")
+    if not steps:
+        yield "  none"
+    for step in steps:
+        gain = f"  frees {step.gain.share:.1%} of the recorded waiting" if step.gain else ""
+        refused = "  (would be kept back)" if step.state == "refused" else ""
+        yield f"{step.number:>3}  {step.title}{gain}{refused}"
+    if report.recording is not None:
+        yield from recording(report.recording)
+
+
+def recording(found: Recording) -> Iterator[str]:
+    """What the steps make of the recorded waiting."""
+    yield (
+        f"recorded waiting: {found.seconds:.3g} s, of which the steps free {found.share:.1%} "
+        f"({found.freed:.3g} s)"
+    )
+    for name, seconds in found.held[:10]:
+        yield f"  {seconds:.3g} s still hold a thread in {name}"
+    if found.unknown:
+        yield f"  {found.unknown:.3g} s belong to no function and view of this program"
 
 
 def problems(found: Iterable[Problem]) -> Iterator[str]:

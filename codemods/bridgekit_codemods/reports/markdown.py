@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from bridgekit_codemods.reports.codes import explain
 from bridgekit_codemods.reports.lines import count
-from bridgekit_codemods.reports.model import Report, StepEntry, asks
+from bridgekit_codemods.reports.model import Recording, Report, StepEntry, asks, by_target
 
 LIMIT = 60_000
 """Comments hold 65,536 characters; the rest of a longer report is left out and said to be."""
@@ -36,6 +36,12 @@ def _blocks(report: Report) -> Iterator[Iterator[str]]:
     if report.with_state("kept", "refused"):
         yield _kept(report)
     yield from _findings(report)
+    if report.overview.closures:
+        yield _closures(report)
+    if report.recording is not None:
+        yield _recording(report.recording)
+    if report.suspects:
+        yield _suspects(report)
     if report.paths:
         yield _paths(report)
     if report.hot_files:
@@ -75,24 +81,69 @@ def _steps(report: Report) -> Iterator[str]:
         words.append(f"{len(kept)} kept back")
     if report.is_planned:
         words.append(f"{len(to_come)} to come")
-    yield f"**{', '.join(words)}**"
+    limits = report.overview.scope
+    yield f"**{', '.join(words)}**" + (
+        f", limited to {_code(limits.words())}" if limits.limited else ""
+    )
     if done:
         yield ""
         yield from _folded("Steps done", _step_table(done))
     if to_come:
         yield ""
-        yield from _folded("Steps to come", _step_table(to_come))
+        yield from _folded("Steps to come", _step_table(to_come, report.recording is not None))
 
 
-def _step_table(steps: Iterable[StepEntry]) -> Iterator[str]:
-    yield "| | step | blocking | native | bridges |"
-    yield "|--:|:--|--:|--:|--:|"
+def _step_table(steps: Iterable[StepEntry], gains: bool = False) -> Iterator[str]:
+    yield "| | step | blocking | native | bridges |" + (" frees |" if gains else "")
+    yield "|--:|:--|--:|--:|--:|" + ("--:|" if gains else "")
     rows = list(steps)
     for step in rows[:_ROWS]:
         after = step.counts
         numbers = (after.blocking, after.native, after.bridges) if after else ("", "", "")
-        yield f"| {step.number} | {_text(step.title)} | {' | '.join(map(str, numbers))} |"
-    yield from _rest(len(rows), "| | *and {}* | | | |")
+        cells = [*map(str, numbers)]
+        if gains:
+            cells.append(f"{step.gain.share:.1%}" if step.gain else "")
+        yield f"| {step.number} | {_text(step.title)} | {' | '.join(cells)} |"
+    yield from _rest(len(rows), "| | *and {}* | | | |" + (" |" if gains else ""))
+
+
+def _closures(report: Report) -> Iterator[str]:
+    def rows() -> Iterator[str]:
+        yield "| waits for | calls | functions wait | become async with it alone | views of those |"
+        yield "|:--|--:|--:|--:|--:|"
+        for closure in report.overview.closures:
+            yield (
+                f"| {_text(closure.kind)} | {closure.seeds} | {closure.waiting} "
+                f"| {closure.becoming_async} | {closure.views} |"
+            )
+
+    yield from _folded("How far each kind of waiting reaches", rows())
+
+
+def _recording(found: Recording) -> Iterator[str]:
+    def rows() -> Iterator[str]:
+        yield "| still holds a thread after the last step | seconds |"
+        yield "|:--|--:|"
+        for name, seconds in found.held[:_ROWS]:
+            yield f"| {_code(name)} | {seconds:.3g} |"
+        yield from _rest(len(found.held), "| *and {}* | |")
+
+    head = f"Of {found.seconds:.3g} s of recorded waiting the steps free {found.share:.1%}"
+    yield from _folded(head, rows())
+
+
+def _suspects(report: Report) -> Iterator[str]:
+    def rows() -> Iterator[str]:
+        found = by_target(report.suspects)
+        for target, places in list(found.items())[:_ROWS]:
+            first = places[0]
+            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            place = _code(f"{first.path}:{first.line}")
+            yield f"- {_code(target)} at {place}{more}: {_text(first.reason)}"
+        yield from _rest(len(found), "- *and {}*")
+
+    head = f"{count(len(report.suspects), 'call')} may block, of which the catalog is not sure"
+    yield from _folded(head, rows())
 
 
 def _kept(report: Report) -> Iterator[str]:

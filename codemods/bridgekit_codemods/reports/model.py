@@ -8,11 +8,13 @@ stable order: the same program and the same history give an equal report.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from bridgekit_codemods.planning.overview import Overview
+from bridgekit_codemods.planning.recording import Gain
 from bridgekit_codemods.planning.steps import Finding
 
 COLOURS = ("pure", "blocking", "native")
@@ -51,6 +53,8 @@ class FunctionNode:
     """How many entry points reach it, itself included if it is one."""
     is_facade: bool = False
     """Whether it is the sync face of a coroutine function; it then counts as a bridge."""
+    tests: tuple[int, ...] = ()
+    """The tests in which it was seen to run; empty without a traced run."""
 
     @property
     def package(self) -> str:
@@ -72,6 +76,8 @@ class Edge:
     """``thread`` or ``loop`` where the call crosses a bridge that is in the program."""
     waits: bool = False
     """Whether the caller blocks because the callee does."""
+    evidence: str = ""
+    """In a few words, why the call is taken to reach the callee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,20 @@ class LeafCall:
     """What it waits for: ``http``, ``db``, ``sleep``, ``file``, ... or ``bridge``."""
     kind: Literal["call", "lazy load", "facade"] = "call"
     """A call of library code, an attribute that sends a query, or a wait for a coroutine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A call of library code that may block although nothing is known of it for sure."""
+
+    function: int
+    path: str
+    line: int
+    target: str
+    """Dotted name of what is called."""
+    effect: str
+    """What it would wait for, or ``unknown``."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +171,26 @@ class StepEntry:
     """What the guard or the check said to that, as it was recorded."""
     counts: Counts | None = None
     """The program after the step, where that could be found out."""
+    gain: Gain | None = None
+    """What it frees of the recorded waiting, for a step to come and with a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the steps to come make of the recorded waiting, in seconds."""
+
+    seconds: float
+    """All of it."""
+    freed: float
+    unknown: float
+    """That of which the program does not show who waited, or for which view."""
+    held: tuple[tuple[str, float], ...] = ()
+    """What still holds a thread after the last step, by the function that waits."""
+
+    @property
+    def share(self) -> float:
+        """How much is freed, 0 to 1."""
+        return self.freed / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +221,12 @@ class Report:
     """The program before the first step, where that could be found out."""
     is_planned: bool = False
     """Whether the steps to come were looked for."""
+    overview: Overview = field(default_factory=Overview)
+    """The limits of the walk, and how far each kind of waiting reaches."""
+    suspects: tuple[Suspect, ...] = ()
+    tests: tuple[str, ...] = ()
+    """The tests of the traced run that reached a function, sorted."""
+    recording: Recording | None = None
     interrupted: str | None = None
     """Key of a step that was interrupted."""
     unreadable: tuple[Unreadable, ...] = ()
@@ -243,6 +289,15 @@ class Report:
             found.setdefault(finding.code, []).append(finding)
         order = sorted(found, key=lambda code: (not any(map(asks, found[code])), code))
         return {code: tuple(found[code]) for code in order}
+
+
+def by_target(suspects: Iterable[Suspect]) -> Mapping[str, tuple[Suspect, ...]]:
+    """The suspected calls by what they call, the most frequent first."""
+    found: dict[str, list[Suspect]] = {}
+    for suspect in suspects:
+        found.setdefault(suspect.target, []).append(suspect)
+    order = sorted(found, key=lambda target: (-len(found[target]), target))
+    return {target: tuple(found[target]) for target in order}
 
 
 def asks(finding: Finding) -> bool:

@@ -12,6 +12,7 @@ from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.recording import Gain, Gains
 from bridgekit_codemods.planning.steps import Bridges, Finding
 from bridgekit_codemods.reports import lines, machine
+from bridgekit_codemods.reports.model import Recording
 from bridgekit_codemods.walk.facts import FunctionFacts, Link
 
 _SHOWN = 10
@@ -54,15 +55,8 @@ def bridges(found: Bridges) -> str:
 
 def gains(found: Gains) -> Iterator[str]:
     """What the steps free of the recorded waiting in all, and who keeps the rest."""
-    share = found.freed / found.total if found.total else 0.0
-    yield (
-        f"recorded waiting: {found.total:.3g} s, of which the steps free {share:.1%} "
-        f"({found.freed:.3g} s)"
-    )
-    for name, seconds in list(found.held.items())[:_SHOWN]:
-        yield f"  {seconds:.3g} s still hold a thread in {name}"
-    if found.unknown:
-        yield f"  {found.unknown:.3g} s belong to no function and view of this program"
+    held = tuple(found.held.items())
+    yield from lines.recording(Recording(found.total, found.freed, found.unknown, held))
 
 
 def facts(found: FunctionFacts) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bridgekit.cli.recorded import RecordingOption, waits_of
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
     Choices,
@@ -26,13 +26,7 @@ from bridgekit.cli.target import (
 from bridgekit_codemods.migration.preview import PlannedStep, preview
 from bridgekit_codemods.migration.session import history_of
 from bridgekit_codemods.planning.library import library_plan
-from bridgekit_codemods.planning.recording import (
-    Gain,
-    Gains,
-    RecordingError,
-    Wait,
-    read_recording,
-)
+from bridgekit_codemods.planning.recording import Gain, Gains, Wait
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import libraries, lines, machine, plans
 from bridgekit_codemods.reports.terminal import Printer
@@ -57,14 +51,7 @@ def command(
             metavar="FUNCTION",
         ),
     ] = None,
-    recording: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON lines of recorded waiting; each step then says how much of it it frees.",
-            metavar="FILE",
-            dir_okay=False,
-        ),
-    ] = None,
+    recording: RecordingOption = None,
     library: Annotated[
         bool,
         typer.Option("--library", help="Plan an async twin beside the sync API of a library."),
@@ -80,7 +67,7 @@ def command(
             explain_function(path, choices, explain, as_json)
         if library:
             show_library(path, choices, as_json)
-        waits = _waits(recording) if recording is not None else None
+        waits = waits_of(recording) if recording is not None else None
         show(path, choices, until, diff, as_json, waits)
 
 
@@ -151,13 +138,6 @@ def show_library(path: PathArgument, choices: Choices, as_json: bool) -> None:
         printer.print(libraries.plan(found))
         printer.print(lines.problems(target.problems))
     raise typer.Exit(target.code(bool(found.twins)))
-
-
-def _waits(recording: Path) -> tuple[Wait, ...]:
-    try:
-        return read_recording(recording.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecordingError) as error:
-        fail(f"--recording {recording}: {error}")
 
 
 def _names(until: str, planned: PlannedStep) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bridgekit.cli.outputs import Format, deliver, pairs, writer
-from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
+from bridgekit.cli.recorded import RecordingOption, settled_scope, waits_of
+from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -26,6 +28,7 @@ from bridgekit.cli.target import (
     planner_for,
 )
 from bridgekit_codemods.migration.session import history_of
+from bridgekit_codemods.planning.recording import Wait
 from bridgekit_codemods.reports import lines, machine
 from bridgekit_codemods.reports.terminal import Printer
 from bridgekit_codemods.reports.waiting import Waiting
@@ -68,19 +71,27 @@ def command(
     only: OnlyOption = None,
     goal: GoalOption = None,
     bridge_below: BridgeBelowOption = None,
+    recording: RecordingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what was done, what was kept back, and what stays sync and why."""
-    if as_json and (formats or outputs):
+    if as_json and (formats or outputs or walk or recording is not None):
         fail("--json prints the short report; --format json is the whole one")
     wanted = pairs(formats or [], outputs or [])
-    choices = Choices(client, framework, granularity, scope_of(only, goal, bridge_below))
+    waits = waits_of(recording) if recording is not None else None
+    if waits is not None and walk is False:
+        fail("--recording asks for the steps to come: leave out --no-plan")
     target = open_target(path)
+    with explained():
+        scope = settled_scope(target.root, only, goal, bridge_below)
+    choices = Choices(client, framework, granularity, scope)
+    if waits is not None:
+        walk = True
     if all(form is Format.text for form, _ in wanted) and not walk:
         raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json))
     if walk is None:
         walk = any(form is Format.html for form, _ in wanted)
-    raise typer.Exit(full(target, choices, wanted, walk))
+    raise typer.Exit(full(target, choices, wanted, walk, waits))
 
 
 def brief(target: Target, choices: Choices, places: list[Path], as_json: bool) -> int:
@@ -88,7 +99,11 @@ def brief(target: Target, choices: Choices, places: list[Path], as_json: bool) -
     with explained(), Waiting("looking for obstacles"):
         history = history_of(target.root)
         findings = planner_for(choices).findings(target.sources, history.kept_keys)
-    found = [*lines.report(history, findings), *lines.problems(target.problems)]
+    found = [
+        *lines.scope(choices.scope),
+        *lines.report(history, findings),
+        *lines.problems(target.problems),
+    ]
     for place in places:
         if as_json:
             print(machine.dump(machine.report(history, findings, target.problems)))
@@ -99,7 +114,13 @@ def brief(target: Target, choices: Choices, places: list[Path], as_json: bool) -
     return target.code(bool(history.kept or findings))
 
 
-def full(target: Target, choices: Choices, wanted: list[tuple[Format, Path]], walk: bool) -> int:
+def full(
+    target: Target,
+    choices: Choices,
+    wanted: list[tuple[Format, Path]],
+    walk: bool,
+    waits: Sequence[Wait] | None = None,
+) -> int:
     """Write reports of the whole program; returns the exit code."""
     from bridgekit_codemods.reports.building import build_report
 
@@ -112,13 +133,19 @@ def full(target: Target, choices: Choices, wanted: list[tuple[Format, Path]], wa
             history,
             target.problems,
             walk=walk,
+            waits=waits,
             tell=waiting.stage,
         )
         texts = []
         for form, place in wanted:
             waiting.stage(f"writing {form}")
             if form is Format.text:
-                found = [*lines.report(history, report.findings), *lines.problems(target.problems)]
+                found = [
+                    *lines.scope(choices.scope),
+                    *lines.report(history, report.findings),
+                    *lines.to_come(report),
+                    *lines.problems(target.problems),
+                ]
                 texts.append((place, _joined(found)))
             else:
                 texts.append((place, writer(form)(report)))

@@ -25,7 +25,8 @@ function makeDetails(panel, select) {
     for (let e = edges.start[f]; e < edges.start[f + 1]; e++) {
       const words = [describe(edges.other[e], edges.line[e])];
       if (edges.flags[e] & BRIDGED) words.push("over a bridge");
-      if (edges.flags[e] & GUESS) words.push("a guess");
+      const [grade, evidence] = data.whys[edges.why[e]];
+      words.push(grade === "exact" ? grade : `${grade === "guess" ? "a guess" : grade}: ${evidence}`);
       rows.push(link(edges.other[e], words.join(" · ")));
     }
     if (!rows.length) return section(`${title}: none`);
@@ -49,6 +50,15 @@ function makeDetails(panel, select) {
         element("span", { class: "soft" }, ` ${data.effects[leaf.effect]}, line ${leaf.line}`)));
     }
     return section("Blocks because", element("ol", { class: "chain" }, ...rows));
+  }
+
+  // What the traced run saw; the page names the first tests only.
+  function tests(f) {
+    if (!F.tests[f]) return section("Tests: none of the traced run reaches it");
+    const [total, ...named] = F.tests[f];
+    const rows = named.map((test) => element("li", {}, element("code", {}, data.tests[test])));
+    if (total > named.length) rows.push(element("li", { class: "soft" }, `and ${total - named.length} more`));
+    return section(`Reached by tests (${total})`, element("ul", {}, ...rows));
   }
 
   function libraryCall(leaf) {
@@ -91,8 +101,14 @@ function makeDetails(panel, select) {
         element("li", {}, element("code", {}, leafText(leaf)),
           element("span", { class: "soft" }, ` ${data.effects[leaf.effect]}, line ${leaf.line}`))))));
     }
+    if (suspectsOf[f].length) {
+      parts.push(section("May block here", element("ul", {}, ...suspectsOf[f].map((call) =>
+        element("li", {}, element("code", {}, call.target),
+          element("span", { class: "soft" }, ` line ${call.line}: ${call.reason}`))))));
+    }
     parts.push(neighbours("Called by", callers, f, (other, line) => `${pathOf(other)}:${line}`));
     parts.push(neighbours("Calls", callees, f, (other, line) => `line ${line}`));
+    if (data.tests.length) parts.push(tests(f));
     panel.replaceChildren(...parts);
   }
   return { show };

@@ -5,24 +5,26 @@ const F = data.functions;
 const COUNT = F.name.length;
 const COLOUR_NAMES = ["pure", "blocking", "native"];
 const PURE = 0, BLOCKING = 1, NATIVE = 2;
-const WAITS = 1, BRIDGED = 2, GUESS = 4;
+const WAITS = 1, BRIDGED = 2, STRIDE = 5;
 const LEAF_KINDS = ["call", "lazy load", "facade"];
 
 // Edges as two adjacency lists in flat arrays: those of function f are at start[f] .. start[f + 1].
 function adjacency(from, to) {
-  const edges = data.edges, total = edges.length / 4;
+  const edges = data.edges, total = edges.length / STRIDE;
   const start = new Int32Array(COUNT + 1);
-  for (let e = 0; e < total; e++) start[edges[4 * e + from] + 1]++;
+  for (let e = 0; e < total; e++) start[edges[STRIDE * e + from] + 1]++;
   for (let f = 0; f < COUNT; f++) start[f + 1] += start[f];
   const other = new Int32Array(total), line = new Int32Array(total), flags = new Uint8Array(total);
+  const why = new Uint32Array(total);
   const next = start.slice();
   for (let e = 0; e < total; e++) {
-    const at = next[edges[4 * e + from]]++;
-    other[at] = edges[4 * e + to];
-    line[at] = edges[4 * e + 2];
-    flags[at] = edges[4 * e + 3];
+    const at = next[edges[STRIDE * e + from]]++;
+    other[at] = edges[STRIDE * e + to];
+    line[at] = edges[STRIDE * e + 2];
+    flags[at] = edges[STRIDE * e + 3];
+    why[at] = edges[STRIDE * e + 4];
   }
-  return { start, other, line, flags };
+  return { start, other, line, flags, why };
 }
 const callees = adjacency(0, 1), callers = adjacency(1, 0);
 
@@ -34,6 +36,11 @@ for (let i = 0; i < data.leaves.length; i += 5) {
 const findingsOf = Array.from({ length: COUNT }, () => []);
 for (const [f, path, line, code, reason, remedy] of data.findings) {
   findingsOf[f].push({ path, line, code, reason, remedy });
+}
+
+const suspectsOf = Array.from({ length: COUNT }, () => []);
+for (const [f, path, line, target, effect, reason] of data.suspects) {
+  suspectsOf[f].push({ path, line, target, effect, reason });
 }
 
 const moduleOf = (f) => data.modules[F.module[f]];
