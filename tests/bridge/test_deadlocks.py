@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tests.bridge.stopwatch import Stopwatch, within
 
 from bridgekit import (
     CapacityLimiter,
@@ -65,9 +66,8 @@ def _pool_and_action() -> Iterator[None]:
 
 @asynccontextmanager
 async def within_a_second() -> AsyncIterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < 1
+    with within(1):
+        yield
 
 
 async def outcomes(*awaitables: Awaitable[Any]) -> list[Any]:
@@ -178,13 +178,12 @@ def test_own_token_is_refused_at_once(run: Run) -> None:
     async def main() -> None:
         limiter = CapacityLimiter(1)
         async with limiter:
-            begun = time.monotonic()
-            with pytest.raises(DeadlockError, match="holds itself"):
-                await to_thread.run_sync(int, limiter=limiter)
-            with pytest.raises(DeadlockError, match="holds itself"):
-                async with limiter:
-                    raise AssertionError("there is no second token")
-            assert time.monotonic() - begun < 0.15  # before a look could have found it
+            with within(0.15):  # before a look could have found it
+                with pytest.raises(DeadlockError, match="holds itself"):
+                    await to_thread.run_sync(int, limiter=limiter)
+                with pytest.raises(DeadlockError, match="holds itself"):
+                    async with limiter:
+                        raise AssertionError("there is no second token")
         assert limiter.borrowed_tokens == 0
         assert await to_thread.run_sync(int, limiter=limiter) == 0
 
@@ -336,26 +335,26 @@ def test_portal_loops_that_wait_for_one_another() -> None:
         start_blocking_portal() as two,
         ThreadPoolExecutor() as threads,
     ):
-        begun = time.monotonic()
+        stopwatch = Stopwatch()
         futures = [
             threads.submit(one.call, take, a, b, meeting),
             threads.submit(two.call, take, b, a, meeting),
         ]
         found = [future.exception() or future.result() for future in futures]
-        assert time.monotonic() - begun < 1
+        assert stopwatch.seconds() < 1
     assert kinds(found) == ["deadlock", "ok"]
 
 
 def test_two_loops_in_two_threads() -> None:
     a, b, meeting = CapacityLimiter(1), CapacityLimiter(1), Meeting(2)
     with ThreadPoolExecutor() as threads:
-        begun = time.monotonic()
+        stopwatch = Stopwatch()
         futures = [
             threads.submit(asyncio.run, take(a, b, meeting)),
             threads.submit(asyncio.run, take(b, a, meeting)),
         ]
         found = [future.exception() or future.result() for future in futures]
-        assert time.monotonic() - begun < 1
+        assert stopwatch.seconds() < 1
     assert kinds(found) == ["deadlock", "ok"]
 
 
@@ -392,9 +391,8 @@ def test_a_loop_whose_thread_waits_for_a_portal_that_waits_for_the_loop() -> Non
                 future = portal.start_task_soon(need)
         assert isinstance(future.exception(), DeadlockError)
 
-    begun = time.monotonic()
-    asyncio.run(main())
-    assert time.monotonic() - begun < 2  # starting and closing the portal included
+    with within(2):  # starting and closing the portal included
+        asyncio.run(main())
 
 
 # -- no deadlocks ------------------------------------------------------------------------------
