@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,19 +29,32 @@ def waited_for_processor(pid: int | str = "self") -> float:
 
 
 class Stopwatch:
-    """Runs from the beginning. It stands still while this process has to wait for a processor.
+    """Runs from the beginning. It stands still while the process has to wait for a processor.
 
     It measures real time where nothing has to wait, and never more than that.
+
+    :param pid: of the process that is measured.
     """
 
-    def __init__(self) -> None:
-        self._waited = waited_for_processor()
+    def __init__(self, pid: int | str = "self") -> None:
+        self._pid = pid
+        self._waited = waited_for_processor(pid)
         self._begun = time.monotonic()
+        self._excess = 0.0
 
     def seconds(self) -> float:
-        """What it shows."""
-        real = time.monotonic() - self._begun
-        return max(0.0, real - max(0.0, waited_for_processor() - self._waited))
+        """What it shows. For a process that has ended: no waits since the last look."""
+        waited = waited_for_processor(self._pid) - self._waited
+        self._excess = max(self._excess, waited)
+        return max(0.0, time.monotonic() - self._begun - self._excess)
+
+    def measure_exit(self, process: subprocess.Popen[str], patience: float) -> float:
+        """What it shows when the child process has ended, or after so many seconds."""
+        deadline = time.monotonic() + patience
+        while process.poll() is None and time.monotonic() < deadline:
+            self.seconds()
+            time.sleep(0.005)
+        return self.seconds()
 
 
 @contextmanager
