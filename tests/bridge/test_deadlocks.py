@@ -648,10 +648,16 @@ def test_the_monitor_ends_when_nothing_waits(run: Run) -> None:
 
     async def main() -> None:
         to_thread.set_max_workers(1)
-        release = threading.Event()
-        calls = [
-            asyncio.create_task(to_thread.run_sync(func)) for func in (release.wait, release.is_set)
-        ]
+        begun, release = threading.Event(), threading.Event()
+
+        def hold() -> bool:
+            begun.set()
+            return release.wait(100)
+
+        calls = [asyncio.create_task(to_thread.run_sync(hold))]
+        while not begun.is_set():  # or else the second might overtake it
+            await asyncio.sleep(0.001)
+        calls.append(asyncio.create_task(to_thread.run_sync(release.is_set)))
         while not monitors():  # noqa: ASYNC110 (a thread sets it)
             await asyncio.sleep(0.001)
         release.set()
