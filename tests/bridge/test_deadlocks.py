@@ -655,8 +655,7 @@ def test_the_monitor_ends_when_nothing_waits(run: Run) -> None:
             return release.wait(100)
 
         calls = [asyncio.create_task(to_thread.run_sync(hold))]
-        while not begun.is_set():  # or else the second might overtake it
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(begun.wait, 100)  # or else the second might overtake it
         calls.append(asyncio.create_task(to_thread.run_sync(release.is_set)))
         while not monitors():  # noqa: ASYNC110 (a thread sets it)
             await asyncio.sleep(0.001)
