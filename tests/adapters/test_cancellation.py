@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,16 +76,15 @@ def test_work_cancelled_before_it_starts_never_runs(run: Callable[..., Any]) -> 
 
 
 def test_check_cancelled(run: Callable[..., Any]) -> None:
-    begun = threading.Event()
     cleaned: list[int] = []
 
     async def clean() -> None:
         await asyncio.sleep(0)
         cleaned.append(1)
 
-    def work() -> None:
+    def work(begun: Callable[[], object]) -> None:
         from_thread.check_cancelled()
-        begun.set()
+        begun()
         try:
             while True:
                 from_thread.check_cancelled()
@@ -93,9 +93,11 @@ def test_check_cancelled(run: Callable[..., Any]) -> None:
             async_to_sync(clean)()
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):  # enough for a thread to begin on a busy machine
-                await to_thread.run_sync(work)
+            async with asyncio.timeout(None) as scope:
+                over = partial(loop.call_soon_threadsafe, scope.reschedule, 0)
+                await to_thread.run_sync(work, over)
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0

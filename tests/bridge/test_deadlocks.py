@@ -677,10 +677,8 @@ def test_what_waits_can_be_seen(run: Run) -> None:
         a, b, meeting = CapacityLimiter(1), CapacityLimiter(1), Meeting(3)
         tasks = [asyncio.create_task(take(*pair, meeting)) for pair in ((a, b), (b, a))]
         await meeting.meet()
-        await asyncio.sleep(0.05)
-        found = waits()
-        stuck = [wait for wait in found if wait.stuck]
-        assert len(stuck) == 4
+        await until(lambda: sum(wait.stuck for wait in waits()) == 4)
+        stuck = [wait for wait in waits() if wait.stuck]
         assert {wait.how for wait in stuck} == {"waits for", "is held by"}
         assert all(wait.stack for wait in stuck if wait.who.startswith("task"))
         text = format_waits()
@@ -705,7 +703,7 @@ def test_a_thread_that_waits_for_a_coroutine_can_be_seen(run: Run) -> None:
 
         call = asyncio.create_task(to_thread.run_sync(async_to_sync(wait)))
         await inside.wait()
-        await asyncio.sleep(0.05)
+        await until(lambda: any(wait.who.startswith("thread") for wait in waits()))
         [thread] = [wait for wait in waits() if wait.who.startswith("thread")]
         assert "bridgekit-worker" in thread.who
         assert not thread.stuck

@@ -182,7 +182,7 @@ def test_fork_inside_an_open_context() -> None:
         CHILD
         + """
 async def inside():
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return await sync_to_async(threading.get_ident, thread_sensitive=True)()
 def child():
     # The contexts that are open belong to the parent's threads.

@@ -33,7 +33,7 @@ def test_a_token_is_taken_before_a_thread() -> None:
         def first(loop):
             turned = threading.Event()
             loop.call_soon_threadsafe(turned.set)
-            turned.wait(5)  # now the second has begun
+            turned.wait(30)  # now the second has begun
             return async_to_sync(limited)()
         async def siblings():
             loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ def child():
     except PortalClosedError:
         say("refused")
     try:
-        portal.start_task_soon(native).result(5)
+        portal.start_task_soon(native).result(30)
     except PortalClosedError:
         say("refused")
     use_the_bridge()
@@ -107,7 +107,7 @@ async def main():
     release.set()
     await asyncio.gather(*tasks)
 async def limited():
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await to_thread.run_sync(int, limiter=limiter)
     assert limiter.borrowed_tokens == 0
 def child():
@@ -157,7 +157,7 @@ def test_calls_that_end_while_their_loop_closes() -> None:
         sys.setswitchinterval(1e-6)
         rng = random.Random(1)
         def work(gate, delay):
-            gate.wait(5)
+            gate.wait(30)
             for _ in range(delay):
                 pass
         for _ in range(400):
