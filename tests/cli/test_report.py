@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridgekit.cli.app import app
+from bridgekit_codemods.migration.session import ledger_of
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports.collecting import collect
 from bridgekit_codemods.reports.terminal import Printer
@@ -106,6 +107,9 @@ def test_the_plan_is_made_for_html_and_on_request(shop: Path) -> None:
         (("--format", "html", "--format", "json"), "as many outputs"),
         (("--format", "html", "-o", "a", "-o", "b"), "one format for each output"),
         (("--json", "--format", "html"), "--json prints the short report"),
+        (("--json", "--plan"), "--json prints the short report"),
+        (("--recording", "none.jsonl"), "--recording none.jsonl"),
+        (("--only", "naps"), "there is no kind of waiting"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_work(
@@ -117,6 +121,32 @@ def test_what_does_not_fit_is_refused_before_any_work(
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_the_limits_that_were_recorded_are_those_of_the_report(shop: Path) -> None:
+    ledger_of(shop).append("scope", scope={"only": ["http"], "goals": []})
+    data = json.loads(run("report", shop, "--format", "json").stdout)
+    assert data["scope"] == {"only": ["http"]}
+    assert data["becoming_async"] == 0
+    assert run("report", shop).stdout.startswith("Limited to --only http\nDone\n")
+    page = run("report", shop, "--format", "html").stdout
+    assert "limited to <code>--only http</code>" in page
+    data = json.loads(run("report", shop, "--format", "json", "--only", "sleep").stdout)
+    assert data["scope"] == {"only": ["sleep"]}
+    (clock,) = data["closures"]
+    assert (clock["kind"], clock["seeds"]) == ("sleep", 1)
+
+
+def test_a_recording_asks_for_the_steps_and_says_what_they_free(shop: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "waits.jsonl"
+    recording.write_text('{"function": "shop.clock.wait", "seconds": 2}\n')
+    data = json.loads(run("report", shop, "--format", "json", "--recording", recording).stdout)
+    assert data["is_planned"] is True
+    assert data["recording"]["seconds"] == 2
+    assert run("report", shop, "--recording", recording, "--no-plan").exit_code == 2
+    text = run("report", shop, "--recording", recording).stdout
+    assert "To come\n" in text
+    assert "recorded waiting: 2 s" in text
 
 
 def test_a_device_is_written_to_and_not_replaced(shop: Path, tmp_path: Path) -> None:
