@@ -94,9 +94,10 @@ def test_check_cancelled(run: Callable[..., Any]) -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
+        scope = asyncio.timeout(None)
+        over = partial(loop.call_soon_threadsafe, scope.reschedule, 0)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as scope:
-                over = partial(loop.call_soon_threadsafe, scope.reschedule, 0)
+            async with scope:
                 await to_thread.run_sync(work, over)
         task = asyncio.current_task()
         assert task is not None
