@@ -68,7 +68,7 @@ import made
 
 @pytest.mark.parametrize("number", range(40))
 def test_work(number):
-    assert made.work(2000 + number) > 0
+    assert made.work(10_000 + number) > 0
 """
 
 
