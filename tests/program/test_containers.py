@@ -148,3 +148,23 @@ def test_what_tests_put_in_does_not_count(build: Any) -> None:
         }
     )
     assert loaded.targets("KNOWN[name]()") == {"app.plain": "exact"}
+
+
+def test_a_library_mapping_that_is_filled_later(build: Any) -> None:
+    loaded = build(
+        """
+        from requests.structures import CaseInsensitiveDict
+
+        class Module:
+            def start(self): ...
+
+        class Hub:
+            def __init__(self):
+                self.modules = CaseInsensitiveDict({})
+
+            def add(self, name):
+                self.modules[name] = Module()
+                self.modules[name].start()
+        """
+    )
+    assert loaded.targets("self.modules[name].start()") == {"m.Module.start": "method"}

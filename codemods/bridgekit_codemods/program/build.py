@@ -11,7 +11,14 @@ from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget
 from bridgekit_codemods.program.containers import contents
 from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
-from bridgekit_codemods.program.flows import Flows, add_foreign_stores, own_stores, stored_names
+from bridgekit_codemods.program.flows import (
+    Flows,
+    add_foreign_stores,
+    add_parser_defaults,
+    own_stores,
+    parser_defaults,
+    stored_names,
+)
 from bridgekit_codemods.program.hierarchy import Families, link_classes
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.linker import Linker
@@ -127,11 +134,12 @@ class Build:
         self.relationships = find_relationships(engine)
         engine.forget()
         self._type_relationships()
-        engine.foreign = stored_names(others)
+        defaults = parser_defaults(self.facts)
+        engine.foreign = stored_names(others) | {name for name, _, _ in defaults}
         engine.contents = contents(engine)
         for number in range(_ROUNDS):
             flows = Flows(engine).collect()
-            added = add_foreign_stores(engine, others)
+            added = add_foreign_stores(engine, others) + add_parser_defaults(engine, defaults)
             changed: list[Hashable] = [*_differences(engine.flows, flows), *added]
             if number == 0:
                 functions = self.facts.functions.values()

@@ -23,7 +23,12 @@ Contents: TypeAlias = dict[Binding, list[Binding]]
 """By the binding of a container, the bindings that stand for what goes into it."""
 _ADDED = {"append": 0, "add": 0, "appendleft": 0, "insert": 1, "setdefault": 1}
 _MERGED = ("update", "extend", "extendleft", "__setitem__")
-_MAKERS = frozenset({"dict", "list", "set", "OrderedDict", "defaultdict", "deque"})
+_MAKERS = frozenset(
+    {
+        "dict", "list", "set", "OrderedDict", "defaultdict", "deque", "UserDict",
+        "CaseInsensitiveDict", "WeakValueDictionary",
+    }
+)  # fmt: skip
 _DEPTH = 10
 
 

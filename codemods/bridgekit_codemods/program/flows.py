@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from bridgekit_codemods.program.facts import CallFact, Facts, StoreFact, UseFact
 from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.scopes import Binding
 from bridgekit_codemods.program.symbols import Class, Function, Param
 from bridgekit_codemods.program.types import (
     UNKNOWN,
@@ -319,6 +320,55 @@ def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> list[t
         if store.binding not in known:
             known.append(store.binding)
             added.append(place)
+    return added
+
+
+def parser_defaults(facts: Facts) -> list[tuple[str, CallFact, Binding]]:
+    """What `parser.set_defaults(func=run)` says: the attribute, the call, and the value's binding.
+
+    Values that tests give are left out.
+    """
+    return [
+        (
+            keyword.arg,
+            call,
+            Binding(
+                "value",
+                call.scope.block,
+                (call.node.lineno, call.node.col_offset),
+                call.scope,
+                node=keyword.value,
+            ),
+        )
+        for call in facts.calls
+        if isinstance(call.node.func, ast.Attribute)
+        and call.node.func.attr == "set_defaults"
+        and not call.scope.file.is_test
+        for keyword in call.node.keywords
+        if keyword.arg is not None
+    ]
+
+
+def add_parser_defaults(
+    engine: Inference, defaults: Iterable[tuple[str, CallFact, Binding]]
+) -> list[tuple[str, str]]:
+    """File the functions that argparse hands out (`args.func(args)`) under its namespace.
+
+    Returns the owners and names that are assigned in a way that was not known.
+    """
+    added: list[tuple[str, str]] = []
+    for name, call, binding in defaults:
+        assert isinstance(call.node.func, ast.Attribute)
+        parsers = engine.types(call.node.func.value)
+        if any(ref != UNKNOWN and ref.name != "argparse.ArgumentParser" for ref in parsers):
+            continue
+        assert binding.node is not None
+        if not any(ref.name == "function" for ref in engine.types(binding.node)):
+            continue
+        known = engine.stored.setdefault(("argparse.Namespace", name), [])
+        if binding not in known:
+            known.append(binding)
+            added.append(("argparse.Namespace", name))
     return added
 
 

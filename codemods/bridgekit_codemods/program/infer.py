@@ -42,7 +42,12 @@ if TYPE_CHECKING:
     from bridgekit_codemods.program.fixtures import Fixtures
 
 _ANY: Types = frozenset({UNKNOWN})
-_MAPPINGS = frozenset({"dict", "collections.defaultdict", "collections.OrderedDict"})
+_MAPPINGS = frozenset(
+    {
+        "dict", "collections.defaultdict", "collections.OrderedDict", "collections.UserDict",
+        "requests.structures.CaseInsensitiveDict", "weakref.WeakValueDictionary",
+    }
+)  # fmt: skip
 _FILLED = _MAPPINGS | {"list", "set", "collections.deque"}
 _DEPTH = 250
 _WIDTH = 256
