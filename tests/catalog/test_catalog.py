@@ -215,3 +215,16 @@ def test_the_example_of_the_docs_is_a_catalog_file() -> None:
     unused = {field.name for field in dataclasses.fields(library)
               if not getattr(library, field.name)}  # fmt: skip
     assert unused <= {"at", "classes", "past", "unchecked"}
+
+
+def test_a_session_that_is_closed_waits_as_a_client_does() -> None:
+    for dotted in ("requests.Session.close", "httpx.Client.close"):
+        effect = catalog.blocking(dotted)
+        assert effect is not None
+        assert (effect.blocks, effect.twin) == ("http", "httpx.AsyncClient.aclose")
+
+
+def test_asking_for_a_mapping_is_not_taken_for_a_query() -> None:
+    assert catalog.blocking("sqlalchemy.inspect") is None
+    assert catalog.suspected("sqlalchemy.inspect") is not None
+    assert catalog.blocking("sqlalchemy.Inspector.get_table_names") is not None
