@@ -96,7 +96,10 @@ MUTANTS = [
         "cancel-swallowed",
         "engine/work.py",
         "                            if self._detached or self.ended:\n"
-        "                                raise\n",
+        "                                raise\n"
+        "                            # Remembered while the thread ran; now the thread wants a"
+        " coroutine.\n"
+        "                            self.cancel_owed = self.cancel_pending\n",
         "                            if self._detached:\n                                raise\n",
     ),
     Mutant(
