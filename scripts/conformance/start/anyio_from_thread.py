@@ -3,6 +3,7 @@
 Names, arguments and the words of messages are translated; behaviour is not.
 """
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ def run_sync(func: Callable[..., Any], *args: Any, token: Any = None) -> Any:
 def _on_loop_of(token: Any, call: Callable[[], Awaitable[Any]]) -> Any:
     from anyio import RunFinishedError
 
+    if not isinstance(token.native_token, asyncio.AbstractEventLoop):
+        raise NotImplementedError("only a portal takes a thread of the program's own to a trio run")
     try:
         return call_on_loop(token.native_token, call)
     except bridgekit.PortalClosedError as error:
@@ -83,7 +86,7 @@ class BlockingPortal(bridgekit.BlockingPortal):
 
 
 def _loop_factory(backend: str, options: dict[str, Any] | None) -> Any:
-    if backend != "asyncio":
+    if backend not in ("asyncio", "trio"):
         raise LookupError(f"No such backend: {backend}")
     return (options or {}).get("loop_factory")
 
@@ -105,7 +108,7 @@ def start_blocking_portal(
 ) -> Iterator[BlockingPortal]:
     factory = _loop_factory(backend, backend_options)
     with (
-        bridgekit.start_blocking_portal(loop_factory=factory, **options) as native,
+        bridgekit.start_blocking_portal(backend, loop_factory=factory, **options) as native,
         _adapted(native) as portal,
     ):
         yield portal
@@ -119,9 +122,8 @@ class BlockingPortalProvider:
     ) -> None:
         self.backend = backend
         self._options = backend_options
-        self._provider = portal_provider.BlockingPortalProvider(
-            loop_factory=_loop_factory(backend, backend_options)
-        )
+        factory = _loop_factory(backend, backend_options)
+        self._provider = portal_provider.BlockingPortalProvider(backend, loop_factory=factory)
 
     def __enter__(self) -> Any:
         _loop_factory(self.backend, self._options)
