@@ -302,3 +302,45 @@ def test_narrow_screens_have_no_sideways_scroll(browser: Any, page: str) -> None
     finally:
         browser.resize(1400, 900)
     assert wide <= 0
+
+
+def test_the_whole_graph_stays_whole_when_the_window_changes(opened: Any) -> None:
+    wide = float(graph(opened)["zoom"])
+    opened.resize(700, 900)
+    opened.settle()
+    assert float(graph(opened)["zoom"]) < wide * 0.8
+    opened.resize(1400, 900)
+    opened.settle()
+    assert float(graph(opened)["zoom"]) == pytest.approx(wide, rel=0.02)
+    opened.click('[data-zoom-by="in"]')
+    opened.settle()
+    mine = float(graph(opened)["zoom"])
+    opened.resize(700, 900)
+    opened.settle()
+    assert float(graph(opened)["zoom"]) == pytest.approx(mine, rel=0.02)
+    opened.resize(1400, 900)
+
+
+def test_enter_selects_what_is_in_the_middle(opened: Any) -> None:
+    opened.evaluate("document.getElementById('graph').focus()")
+    opened.press("Enter")
+    opened.settle()
+    assert graph(opened)["selected"].startswith("shop.")
+    assert text(opened, "#details h3") != "Nothing selected"
+    opened.press("Escape")
+    opened.settle()
+    assert graph(opened)["selected"] == ""
+
+
+def test_every_section_can_be_reached_on_a_narrow_screen(opened: Any) -> None:
+    opened.resize(400, 800)
+    try:
+        shown = opened.evaluate(
+            "[...document.querySelectorAll('.bar nav a')].map(a => a.getClientRects().length)"
+        )
+        assert len(shown) >= 5
+        assert all(shown)
+        wide = opened.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 400
+    finally:
+        opened.resize(1400, 900)

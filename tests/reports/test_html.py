@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -97,6 +98,39 @@ def test_data_blocks_hold_no_character_of_html() -> None:
     text = str(html.embedded({"x": "</script><!-- & \u2028 é"}))
     assert not set(text) & set("<>&\u2028é")
     assert json.loads(text) == {"x": "</script><!-- & \u2028 é"}
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["light", "dark by the system", "dark by choice"])
+def test_colours_can_be_told_from_what_is_behind_them(small: Report, number: int) -> None:
+    """WCAG 2.2 AA: 4.5 for text, 3 for shapes that mean something."""
+    (style,) = Page(html.write(small)).raw["style"]
+    block = re.findall(r":root[^{]*\{([^}]*--page:[^}]*)\}", style)[number]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    grounds = [colours[name] for name in ("page", "surface", "box", "card")]
+    for name in ("text", "soft", "accent"):
+        assert min(contrast(colours[name], ground) for ground in grounds) >= 4.5, name
+    for name in ("pure", "blocking", "native", "leaf", "bridge", "focus"):
+        assert min(contrast(colours[name], ground) for ground in grounds) >= 3, name
+    for name in ("pure", "blocking", "native", "leaf"):
+        assert contrast(colours[f"{name}-ink"], colours[f"{name}-wash"]) >= 4.5, name
+
+
+def test_what_stands_between_backticks_is_code(small: Report) -> None:
+    (finding,) = small.findings
+    odd = replace(finding, reason="a `b < c` d", remedy="`x")
+    text = html.write(replace(small, findings=(odd,)))
+    assert "<td>a <code>b &lt; c</code> d</td><td>`x</td>" in text
 
 
 @pytest.mark.slow

@@ -121,7 +121,8 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK255", "a sync function or a lambda uses something that only a coroutine can do on Quart"),
     ("BK256", "a test uses the test client in a shape that has no async form"),
     ("BK301", "the guard was red after this function became async"),
-    ("BK302", "a library calls it and does not await (commands, signal handlers, event listeners)"),
+    ("BK302", "a library calls it and does not await (commands, those of `[project.scripts]` too, "
+     "signal handlers, event listeners)"),
     ("BK303", "the language calls it (`__init__`, `__eq__`, ...) and does not await"),
     ("BK304", "a property cannot be awaited at its uses"),
     ("BK305", "a generator: its consumers would need `async for`"),

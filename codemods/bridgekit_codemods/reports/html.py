@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Any, TypeVar
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bridgekit_codemods.reports.chart import chart
 from bridgekit_codemods.reports.codes import explain
@@ -156,6 +156,17 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
+def _code(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one of them has no partner
+        return escape(text)
+    made = (
+        Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(parts)
+    )
+    return Markup("").join(made)
+
+
 @cache
 def _style() -> str:
     return "\n" + "\n".join(map(_read, _STYLES))
@@ -184,4 +195,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.tests["asks"] = asks
+    environment.filters["code"] = _code
     return environment.get_template("report.html.jinja")

@@ -8,14 +8,38 @@ const CURVES_IN_MOTION = 90, CURVES_AT_REST = 500;
 function makePainter(canvas, layout) {
   const context = canvas.getContext("2d", { alpha: false });
   const { X, Y, cardOf, cards, boxes } = layout;
-  let palette = {};
+  let palette = {}, stripes = null;
   let ratio = 1, width = 1, height = 1;
 
   function readPalette() {
     const style = getComputedStyle(document.documentElement);
     const names = ["page", "box", "card", "line", "text", "soft", "pure", "blocking", "native",
-      "leaf", "bridge", "focus", "pure-ink", "blocking-ink", "native-ink", "leaf-ink"];
+      "leaf", "bridge", "focus", "hatch", "pure-ink", "blocking-ink", "native-ink", "leaf-ink"];
     palette = Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--${n}`).trim()]));
+    stripes = makeStripes();
+  }
+
+  // Where there is no room for glyphs, what blocks is striped as well as orange.
+  function makeStripes() {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 6;
+    const pen = tile.getContext("2d");
+    pen.strokeStyle = palette.hatch;
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    for (const at of [-6, 0, 6]) {
+      pen.moveTo(at - 1, 7);
+      pen.lineTo(at + 7, -1);
+    }
+    pen.stroke();
+    return context.createPattern(tile, "repeat");
+  }
+
+  function fillStriped(path, zoom) {
+    stripes.setTransform(new DOMMatrix().scale(1 / zoom));
+    context.fillStyle = stripes;
+    if (path) context.fill(path);
+    else context.fill();
   }
 
   function resize() {
@@ -235,7 +259,7 @@ function makePainter(canvas, layout) {
       }
     }
     if (level === 0) {
-      drawShares(shown, state);
+      drawShares(shown, zoom, state);
       return null;
     }
     // All cells of one colour and one brightness are one path.
@@ -255,13 +279,14 @@ function makePainter(canvas, layout) {
       context.globalAlpha = bright ? (level === 2 ? 0.3 : 0.85) : 0.1;
       context.fillStyle = palette[kind];
       context.fill();
+      if (kind === "blocking" && bright && level === 1) fillStriped(null, zoom);
     }
     context.globalAlpha = 1;
     return groups;
   }
 
   // A card too small for cells shows how many of its functions have which colour.
-  function drawShares(shown, state) {
+  function drawShares(shown, zoom, state) {
     const bars = new Map();
     for (const card of shown) {
       const sizes = {};
@@ -282,6 +307,7 @@ function makePainter(canvas, layout) {
       context.globalAlpha = kind === "dim" ? 0.12 : 0.85;
       context.fillStyle = palette[kind === "dim" ? "pure" : kind];
       context.fill(path);
+      if (kind === "blocking") fillStriped(path, zoom);
     }
     context.globalAlpha = 1;
   }
@@ -301,7 +327,7 @@ function makePainter(canvas, layout) {
     context.font = "10.5px system-ui, sans-serif";
     context.textBaseline = "middle";
     for (const { kind, bright, nodes } of groups.values()) {
-      context.globalAlpha = bright ? 1 : 0.25;
+      context.globalAlpha = bright ? 1 : 0.45;
       drawGlyphs(kind, nodes);
       context.fillStyle = palette[`${kind}-ink`];
       for (const node of nodes) {
@@ -338,10 +364,8 @@ function makePainter(canvas, layout) {
     context.font = `700 ${size}px system-ui, sans-serif`;
     for (const box of shownBoxes) {
       const room = box.w * zoom - 8;
-      const long = context.measureText(box.label).width;
-      const name = long > room ? box.brief : box.label;
-      const text = room < 34 ? "" : clipped(name, room);
-      if (!text || (text.endsWith("…") && text.length < 6)) continue;
+      const text = room < 34 ? "" : boxTitle(box, room);
+      if (!text) continue;
       const x = (box.x - camera.x) * zoom + Math.min(BOX_PAD * zoom, 8) + 2;
       const inside = (box.y + BOX_HEAD / 2 - camera.y) * zoom;
       const y = BOX_HEAD * zoom >= size ? inside : (box.y - camera.y) * zoom - size * 0.62;
@@ -352,6 +376,19 @@ function makePainter(canvas, layout) {
       context.fillStyle = palette.text;
       context.fillText(text, x, y);
     }
+  }
+
+  // Of a name that is too long its end says most. A few letters say nothing.
+  function boxTitle(box, room) {
+    const fits = (text) => context.measureText(text).width <= room;
+    if (fits(box.label)) return box.label;
+    if (fits(box.brief)) return box.brief;
+    for (let rest = box.label; rest.includes(".");) {
+      rest = rest.slice(rest.indexOf(".") + 1);
+      if (fits(`…${rest}`)) return `…${rest}`;
+    }
+    const text = clipped(box.label.slice(box.label.lastIndexOf(".") + 1), room);
+    return text.length < 6 ? "" : text;
   }
 
   function outline(node, zoom, thick) {

@@ -10,6 +10,7 @@ function makeGraph(canvas, onSelect, onHover) {
     mask: new Uint8Array(COUNT).fill(1), isFiltered: false,
   };
   const calmMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
+  let isWhole = true; // nobody has moved the camera: it goes with the size of the window
   let planned = 0, settled = 0, flight = null, slowest = 0, frames = 0;
 
   // One frame at most per refresh of the screen, and none while nothing changes.
@@ -57,6 +58,7 @@ function makeGraph(canvas, onSelect, onHover) {
     camera.x += px / camera.zoom - px / next;
     camera.y += py / camera.zoom - py / next;
     camera.zoom = next;
+    isWhole = false;
     moving();
     redraw();
   }
@@ -75,6 +77,7 @@ function makeGraph(canvas, onSelect, onHover) {
   }
 
   function show(left, top, w, h, most = 1.2) {
+    isWhole = false;
     const to = cameraFor(left, top, w, h, most);
     if (calmMotion.matches) {
       Object.assign(camera, to);
@@ -97,7 +100,10 @@ function makeGraph(canvas, onSelect, onHover) {
     moving();
   }
 
-  const fit = () => show(0, 0, layout.w, layout.h);
+  function fit() {
+    show(0, 0, layout.w, layout.h);
+    isWhole = true;
+  }
 
   function bounds(nodes) {
     let left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
@@ -209,6 +215,7 @@ function makeGraph(canvas, onSelect, onHover) {
     } else {
       camera.x -= (px - known[0]) / camera.zoom;
       camera.y -= (py - known[1]) / camera.zoom;
+      isWhole = false;
       moving();
       redraw();
     }
@@ -246,6 +253,18 @@ function makeGraph(canvas, onSelect, onHover) {
   const centre = () => [painter.size().width / 2, painter.size().height / 2];
   const zoomBy = (factor) => zoomTo(camera.zoom * factor, ...centre());
 
+  // The function nearest to the middle of the view.
+  function middle() {
+    const [px, py] = centre();
+    const x = camera.x + px / camera.zoom - CELL_W / 2, y = camera.y + py / camera.zoom - CELL_H / 2;
+    let best = -1, least = Infinity;
+    for (let node = 0; node < X.length; node++) {
+      const far = Math.hypot(X[node] - x, Y[node] - y);
+      if (far < least && (node >= COUNT || state.mask[node])) [best, least] = [node, far];
+    }
+    return best;
+  }
+
   canvas.addEventListener("keydown", (event) => {
     const step = 80 / camera.zoom;
     const moves = {
@@ -254,11 +273,13 @@ function makeGraph(canvas, onSelect, onHover) {
     if (moves[event.key]) {
       camera.x += moves[event.key][0];
       camera.y += moves[event.key][1];
+      isWhole = false;
       moving();
       redraw();
     } else if (event.key === "+" || event.key === "=") zoomBy(1.4);
     else if (event.key === "-") zoomBy(1 / 1.4);
     else if (event.key === "0") fit();
+    else if (event.key === "Enter") onSelect(middle());
     else if (event.key === "Escape") onSelect(-1);
     else return;
     event.preventDefault();
@@ -266,6 +287,10 @@ function makeGraph(canvas, onSelect, onHover) {
 
   function resized() {
     painter.resize();
+    if (isWhole) {
+      flight = null;
+      Object.assign(camera, cameraFor(0, 0, layout.w, layout.h, 1.2));
+    }
     redraw();
   }
 
