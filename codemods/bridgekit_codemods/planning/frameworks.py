@@ -7,10 +7,20 @@ calls is reached through bridges.
 
 from __future__ import annotations
 
+from bridgekit_codemods.planning.scripts import script_functions
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
 _WEB_ROOTS = ("flask.", "quart.", "bridgekit.integrations.flask.", "bridgekit.integrations.quart.")
+# FastAPI and Starlette await what is async, and send the rest to worker threads.
+_ASGI_ROOTS = ("fastapi.", "starlette.")
+_ASGI_HOOKS = frozenset(
+    {
+        "get", "post", "put", "patch", "delete", "head", "options", "trace", "api_route", "route",
+        "websocket", "websocket_route", "exception_handler", "on_event", "add_api_route",
+        "add_route", "add_exception_handler",
+    }
+)  # fmt: skip
 # Flask and Quart await (or bridge) what is registered through these.
 _WEB_HOOKS = frozenset(
     {
@@ -71,7 +81,10 @@ def _is_web(dotted: str, hooks: frozenset[str]) -> bool:
 
 def is_entry_registration(dotted: str | None) -> bool:
     """Says whether `dotted` registers a function that the framework may await."""
-    return dotted is not None and _is_web(dotted, _WEB_HOOKS)
+    return dotted is not None and (
+        _is_web(dotted, _WEB_HOOKS)
+        or (dotted.startswith(_ASGI_ROOTS) and dotted.rpartition(".")[2] in _ASGI_HOOKS)
+    )
 
 
 def is_sync_registration(dotted: str | None) -> bool:
@@ -104,6 +117,8 @@ def sync_entries(program: Program) -> dict[Function, str]:
     for reference in program.references:
         if reference.consumer is not None and is_sync_registration(reference.consumer):
             found.setdefault(reference.function, reference.consumer)
+    for function, command in script_functions(program).items():
+        found.setdefault(function, f"the command {command}")
     return found
 
 
