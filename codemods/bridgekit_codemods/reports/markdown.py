@@ -102,7 +102,7 @@ def _step_table(steps: Iterable[StepEntry], gains: bool = False) -> Iterator[str
         numbers = (after.blocking, after.native, after.bridges) if after else ("", "", "")
         cells = [*map(str, numbers)]
         if gains:
-            cells.append(f"{step.gain.share:.1%}" if step.gain else "")
+            cells.append(f"{step.gain.share:.1%}" if step.gain and step.gain.seconds else "")
         yield f"| {step.number} | {_text(step.title)} | {' | '.join(cells)} |"
     yield from _rest(len(rows), "| | *and {}* | | | |" + (" |" if gains else ""))
 
