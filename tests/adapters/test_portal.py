@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -279,6 +282,52 @@ def test_a_suspended_stack_calls_into_a_portal(
         assert await suspending.run_sync(work) == 12
 
     run(main)
+
+
+class _Probe:
+    pass
+
+
+def test_a_failed_call_keeps_nothing(portal: BlockingPortal) -> None:
+    async def fail(probe: _Probe) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise KeyError
+
+    gc.collect()
+    gc.disable()
+    try:
+        for begin in (portal.call, lambda *call: portal.start_task_soon(*call).result(10)):
+            probe = _Probe()
+            alive = weakref.ref(probe)
+            try:
+                begin(fail, probe)
+            except KeyError:
+                pass
+            else:
+                pytest.fail("not raised")
+            del probe
+            portal.call(int)  # by now the task has ended wholly
+            assert alive() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_cannot_call_its_parents_portal(start: Start) -> None:
+    with start() as portal:
+        assert portal.call(double, 1) == 2
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                portal.call(double, 1)
+            except PortalClosedError:
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert portal.call(double, 2) == 4
 
 
 def test_many_threads_at_once(start: Start) -> None:

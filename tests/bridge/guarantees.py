@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import pytest
 from tests.bridge.processes import run_program
 
@@ -37,6 +38,7 @@ from bridgekit import (
     sync_to_async,
     to_thread,
 )
+from bridgekit.adapters.portal import Backend
 
 __all__ = ["GUARANTEES", "Guarantee"]
 
@@ -146,18 +148,24 @@ def persistent_loop() -> None:
     assert default_portal().call(running_loop) is default_portal().call(running_loop)
 
 
-@guarantee("portals", "`BlockingPortal`, `start_blocking_portal`; closed ones refuse")
+@guarantee(
+    "portals", "`BlockingPortal`, `start_blocking_portal`, to asyncio and trio; closed ones refuse"
+)
 def portals() -> None:
-    with start_blocking_portal() as portal:
-        assert portal.call(native, 1) == portal.start_task_soon(native, 1).result(10) == 1
-    with pytest.raises(PortalClosedError):
-        portal.call(native)
+    async def plain(value: int = 0) -> int:
+        return value
 
     async def main() -> Any:
         async with BlockingPortal() as portal:
-            return await to_thread.run_sync(portal.call, native, 2)
+            return await to_thread.run_sync(portal.call, plain, 2)
 
-    assert run(main()) == 2
+    backends: tuple[Backend, ...] = ("asyncio", "trio")
+    for backend in backends:
+        with start_blocking_portal(backend) as portal:
+            assert portal.call(plain, 1) == portal.start_task_soon(plain, 1).result(10) == 1
+        with pytest.raises(PortalClosedError):
+            portal.call(plain)
+        assert anyio.run(main, backend=backend) == 2
 
 
 # -- context ---------------------------------------------------------------------------------------
@@ -373,13 +381,19 @@ def fan_out() -> None:
         to_thread.set_max_workers(before)
 
 
-@guarantee("a wait that can never end", "`DeadlockError` instead of a hang")
+@guarantee("a wait that can never end", "`DeadlockError` instead of a hang, under asyncio and trio")
 def deadlock() -> None:
     async def main() -> None:
         with pytest.raises(DeadlockError):
             await to_thread.run_sync(int, affinity="main")
+        limiter = CapacityLimiter(1)
+        with pytest.raises(BaseExceptionGroup) as raised:  # found, not refused
+            async with limiter, anyio.create_task_group() as group:
+                group.start_soon(functools.partial(to_thread.run_sync, int, limiter=limiter))
+        assert raised.group_contains(DeadlockError)
 
-    run(main())
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
 
 
 @guarantee("the pool", "bounded, the bridge's own, not the loop's default executor")

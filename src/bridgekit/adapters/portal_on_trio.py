@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from bridgekit.engine import process
 from bridgekit.engine.trio_call import TrioCall, is_cancellation
 from bridgekit.engine.trio_host import TrioHost, current_trio_host
 from bridgekit.errors import PortalClosedError
@@ -51,13 +52,19 @@ class TrioSide:
         self._manager = trio.open_nursery()
         self._at_close: list[Callable[[], Awaitable[object]]] = []
         self._ended = trio.Event()
-        self.is_open = False
+        self._generation = process.generation()
+        self._open = False
         self.nursery: trio.Nursery
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are accepted. A forked child has no thread for its parent's portal."""
+        return self._open and self._generation == process.generation()
 
     async def open(self) -> None:
         """Enter the nursery."""
         self.nursery = await self._manager.__aenter__()
-        self.is_open = True
+        self._open = True
 
     async def stop(self, cancel_remaining: bool) -> None:
         """Wait until all that was posted has arrived; cancel what is under way, but for this task.
@@ -92,7 +99,7 @@ class TrioSide:
         try:
             await self._manager.__aexit__(None, None, None)
         finally:
-            self.is_open = False
+            self._open = False
             with _CancelScope(shield=True):
                 while self._at_close:
                     callback = self._at_close.pop()
