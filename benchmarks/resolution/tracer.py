@@ -120,7 +120,7 @@ class _Monitor:
     its functions make. Library code is told to report no more when it first starts."""
 
     def __init__(self) -> None:
-        self._watch = sys.monitoring
+        self._watch: Any = getattr(sys, "monitoring")  # noqa: B009 - newer than 3.11
         self._tool = self._watch.PROFILER_ID
         self._watched: set[int] = set()
 
