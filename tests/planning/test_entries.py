@@ -93,3 +93,20 @@ def other():
     obstacles = Obstacles(colours)
     assert obstacles.of(program.functions["api.rates"]) == ()
     assert [f.code for f in obstacles.of(program.functions["api.other"])] == ["BK308"]
+
+
+@pytest.mark.parametrize("constructor", ["__init__(self)", "__new__(cls)"])
+def test_a_class_is_called_by_its_name_whatever_makes_the_object(constructor: str) -> None:
+    source = f"""
+import time
+
+class Settings:
+    def {constructor}:
+        time.sleep(1)
+
+def by_name():
+    Settings()
+"""
+    program = loaded({"m.py": source.encode()})
+    obstacles = Obstacles(program.derived(Colours))
+    assert obstacles.of(program.functions["m.by_name"]) == ()

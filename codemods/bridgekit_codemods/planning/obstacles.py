@@ -29,6 +29,8 @@ from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
+_CONSTRUCTORS = ("__init__", "__new__")
+
 
 class Obstacles:
     """Looks for what stands in the way of a function's change of colour.
@@ -339,11 +341,11 @@ class Obstacles:
         names = {target.function.name for target in site.targets if target.grade != "guess"}
         match site.node.func:
             case ast.Attribute(attr=name):
-                return name not in names and "__init__" not in names
+                return name not in names and names.isdisjoint(_CONSTRUCTORS)
             case ast.Name(id=name):
                 return (
                     name not in names
-                    and "__init__" not in names
+                    and names.isdisjoint(_CONSTRUCTORS)
                     and name not in self._import_aliases(site.path, names)
                 )
             case _:
