@@ -17,7 +17,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,26 +95,43 @@ def environment(interpreter: str, version: str) -> Path:
     return python
 
 
+def run_tests(python: Path, version: str) -> bool:
+    """Whether the tests pass on it. What they print comes line by line, each with its version."""
+    tests = [name for name in TESTS if (ROOT / name).exists()]
+    command = [str(python), "-m", "pytest", "-q", "-m", "not slow", *tests]
+    begin = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{version} | {line}", end="", flush=True)
+    verdict = "not green" if process.returncode else "green"
+    print(f"CPython {version}: {verdict} after {time.monotonic() - begin:.0f} s", flush=True)
+    return process.returncode == 0
+
+
 def main() -> int:
     """0: green on all that were found; 1: red on one, or one that was asked for is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="such as 3.13")
     asked: list[str] = parser.parse_args().versions
     red = []
+    pythons: dict[str, Path] = {}
     for version in asked or DEFAULT:
         found = usable(version)
-        if found is None:
+        if found is not None:
+            interpreter, full = found
+            print(f"CPython {version}: {full}, {interpreter}", flush=True)
+            pythons[version] = environment(interpreter, version)
+        else:
             print(f"CPython {version}: not found here, not tested", flush=True)
             if asked:
                 red.append(version)
-            continue
-        interpreter, full = found
-        print(f"CPython {full}:", flush=True)
-        python = environment(interpreter, version)
-        tests = [name for name in TESTS if (ROOT / name).exists()]
-        command = [str(python), "-m", "pytest", "-q", "-m", "not slow", *tests]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
-            red.append(version)
+    # At the same time: much of it is waiting.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        green = threads.map(run_tests, pythons.values(), pythons)
+        red += [version for version, passed in zip(pythons, green, strict=True) if not passed]
     if red:
         print(f"not green on: {', '.join(red)}")
     return 1 if red else 0
