@@ -194,6 +194,25 @@ def test_processes_that_the_tests_start_are_seen(tmp_path: Path) -> None:
     assert {c.name for c in callees} == {"inner"}
 
 
+def test_what_a_test_puts_in_place_of_a_library_is_no_target(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import requests\n\n\ndef send():\n    return requests.post('http://x', timeout=1)\n"
+    )
+    (tmp_path / "requests.py").write_text("def post(url, timeout):\n    raise OSError\n")
+    (tmp_path / "test_app.py").write_text(
+        "import app\nimport requests\n\n\ndef post(url, timeout):\n    return 'sent'\n\n\n"
+        "def test_send(monkeypatch):\n    monkeypatch.setattr(requests, 'post', post)\n"
+        "    assert app.send() == 'sent'\n"
+    )
+    done = run([*PYTEST[:-1], "test_app.py"], tmp_path, read_sources(tmp_path))
+    assert done.returncode == 0
+    assert any({f.path for f in fs} == {"test_app.py"} for fs in done.trace.calls.values())
+    (tmp_path / "requests.py").unlink()
+    program = Program.load(read_sources(tmp_path))
+    (site,) = program.calls_in(program.functions["app.send"])
+    assert (site.targets, site.externals) == ((), ("requests.post",))
+
+
 def test_a_red_run_is_recorded(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("def fail():\n    raise SystemExit(3)\n\nfail()\n")
     done = run([sys.executable, "app.py"], tmp_path, read_sources(tmp_path))

@@ -76,6 +76,8 @@ class Traced:
         }
         reached = set()
         for function in self._known(seen):
+            if self.files[function.path].is_test and not self.files[site.path].is_test:
+                continue  # what a test puts in the place of the program's own is no part of it
             meant = self._meant(site, node, function)
             if meant is not None:
                 reached.add(meant)
