@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bridgekit_codemods.reports import html
-from bridgekit_codemods.reports.model import Report
+from bridgekit_codemods.reports.model import Counts, Report
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -344,3 +344,13 @@ def test_every_section_can_be_reached_on_a_narrow_screen(opened: Any) -> None:
         assert wide <= 400
     finally:
         opened.resize(1400, 900)
+
+
+def test_a_program_without_functions_says_so(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "empty.html"
+    path.write_text(html.write(Report("empty", "1", 1, Counts())), encoding="utf-8")
+    browser.errors.clear()
+    browser.open(path.as_uri())
+    assert browser.errors == []
+    assert text(browser, "#table tbody") == "The program has no functions, tests left out."
+    assert text(browser, "#frontier > p") == "There is nothing to draw."

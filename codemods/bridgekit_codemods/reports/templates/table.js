@@ -75,6 +75,10 @@ function makeTable(root, select) {
       element("td", {}, element("code", {}, placeOf(f))),
       ...[incoming(f), outgoing(f), F.entries[f], findingsOf[f].length].map((n) =>
         element("td", { class: "number" }, String(n))))));
+    if (!order.length) {
+      body.append(element("tr", {}, element("td", { colspan: columns.length, class: "soft" },
+        COUNT ? "No function fits the filters." : "The program has no functions, tests left out.")));
+    }
     status.textContent = `${plural(order.length, "function")}, page ${page + 1} of ${pages}`;
     previous.disabled = page === 0;
     next.disabled = page === pages - 1;
