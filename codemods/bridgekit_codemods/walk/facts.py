@@ -188,6 +188,8 @@ class Facts:
             return "stays sync: its family of overrides costs less to bridge than to flip"
         if lasting:
             return f"stays sync: {lasting[0].reason}"
+        if function in colours.entries and not prospects.application:
+            return "stays sync: the application cannot run async views on one event loop"
         if function not in prospects.movable:
             others = [m for m in self.program.family(function) if prospects.lasting(m)]
             return f"stays sync with its family: {others[0].qualname} cannot become async"
