@@ -368,15 +368,19 @@ def test_a_thread_that_asks_all_the_time_can_be_left(run: Run) -> None:
     async def nothing() -> None:
         await anyio.lowlevel.cancel_shielded_checkpoint()
 
-    def asks() -> None:
+    def soon(scope: anyio.CancelScope) -> None:
+        scope.deadline = anyio.current_time() + 0.01
+
+    def asks(scope: anyio.CancelScope) -> None:
+        from_thread.run_sync(soon, scope)
         while not stop.is_set():
             with suppress(BaseException):
                 async_to_sync(nothing)()
         ended.set()
 
     async def main() -> None:
-        with anyio.move_on_after(0.01) as scope:
-            await to_thread.run_sync(asks, abandon_on_cancel=True)
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(asks, scope, abandon_on_cancel=True)
         assert scope.cancelled_caught
         assert not ended.is_set()
         stop.set()
