@@ -93,7 +93,9 @@ def measured(name: str, root: Path, exact: float) -> dict[str, Any]:
     """The figures of one program, taken in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.plan", "--child", str(root), str(exact)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return {"name": name, **json.loads(done.stdout)}
+    row: dict[str, Any] = {"name": name, **json.loads(done.stdout)}
+    print(f"{name}: {row['kloc']:.0f} kLOC, {beyond(row) * 1000:.0f} ms/kLOC", file=sys.stderr)
+    return row
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -28,7 +28,7 @@ class Barrier:
     """Something that keeps functions sync, in one place or several of its kind."""
 
     what: str
-    """What it keeps sync: a kind of waiting, `views`, or single `functions`."""
+    """What it keeps sync: a kind of waiting, `views`, a `family` of overrides, `functions`."""
     code: str
     reason: str
     """That of the first place."""
@@ -37,7 +37,7 @@ class Barrier:
     line: int
     places: int
     functions: int
-    """Functions that wait for that kind, or the views, or those with such an obstacle."""
+    """Functions that wait for that kind, the views, the overrides, or those with the obstacle."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ def overview(result: Overview) -> Iterator[str]:
 
 def _barriers(result: Overview) -> Iterator[str]:
     """What keeps functions sync: all kinds of waiting, and the commonest in single functions."""
-    whole = [b for b in result.barriers if b.what != "functions"]
-    single = [b for b in result.barriers if b.what == "functions"]
+    whole = [b for b in result.barriers if b.what not in ("functions", "family")]
+    single = [b for b in result.barriers if b.what in ("functions", "family")]
     if not whole and not (single and not result.becoming_async):
         return
     yield "in the way, the largest first:"
@@ -54,6 +54,10 @@ def _barriers(result: Overview) -> Iterator[str]:
         yield f"      at {barrier.path}:{barrier.line}{_more(barrier.places - 1)}"
         yield f"      remedy: {barrier.remedy}"
     for barrier in single[:_BARRIERS]:
+        if barrier.what == "family":
+            place = f"{barrier.path}:{barrier.line}"
+            yield f"  {barrier.functions} {barrier.reason} ({barrier.code} at {place})"
+            continue
         yield (
             f"  {_number(barrier.functions, 'function')}: {barrier.code}, "
             f"as at {barrier.path}:{barrier.line}: {barrier.reason}"
@@ -109,6 +113,8 @@ def facts(found: FunctionFacts) -> Iterator[str]:
         yield f"        remedy: {finding.remedy}"
     yield f"  reached by views and hooks: {_listed(found.entry_points) or 'none'}"
     yield f"  reached by tests: {_listed(found.tests) or 'none'}"
+    if found.traced_tests:
+        yield f"  seen to run in tests: {_listed(found.traced_tests)}"
 
 
 def facts_json(found: FunctionFacts) -> dict[str, Any]:

@@ -74,9 +74,11 @@ def _in_functions(program: Program, prospects: Prospects, scope: Scope) -> list[
     """Obstacles of blocking functions below the entries, those of one code together."""
     wanted = program.derived(Outlook(scope)).wanted
     groups: dict[str, list[Finding]] = {}
+    families: set[frozenset[Function]] = set()
     for function in _reached(program, prospects, scope):
         if function in wanted or not _could_change(prospects, function, scope):
             continue
+        families.add(program.family(function))
         for obstacle in prospects.lasting(function)[:1]:
             groups.setdefault(obstacle.code, []).append(obstacle)
     found = []
@@ -88,7 +90,30 @@ def _in_functions(program: Program, prospects: Prospects, scope: Scope) -> list[
                 len(places), len(places),
             )
         )  # fmt: skip
-    return sorted(found, key=lambda barrier: (-barrier.functions, barrier.code))
+    found += _in_families(prospects, families)
+    return sorted(found, key=lambda barrier: (-barrier.functions, barrier.code, barrier.path))
+
+
+def _in_families(
+    prospects: Prospects, families: Iterable[frozenset[Function]]
+) -> Iterator[Barrier]:
+    """Families that stay sync as a whole because some of their methods have to."""
+    for family in families:
+        obstacles = [
+            obstacle
+            for member in sorted(family, key=lambda f: (f.path, f.node.lineno))
+            if not prospects.colours.native(member)
+            for obstacle in prospects.lasting(member)[:1]
+        ]
+        if not obstacles or len(obstacles) == len(family):
+            continue
+        first = obstacles[0]
+        yield Barrier(
+            "family", first.code,
+            f"overrides of {next(iter(family)).name} change colour together, and "
+            f"{len(obstacles)} of them cannot, the first because: {first.reason}",
+            first.remedy, first.path, first.line, len(obstacles), len(family),
+        )  # fmt: skip
 
 
 def _could_change(prospects: Prospects, function: Function, scope: Scope) -> bool:
