@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from bridgekit_codemods.program import Program
+import pytest
+
+from bridgekit_codemods.program import Program, read_sources
 from bridgekit_codemods.program.loading import Programs
 
+LEGACY = Path(__file__).resolve().parents[2] / "examples" / "legacy_app"
 SOURCES = {
     "shop/__init__.py": b"",
     "shop/io.py": b"import requests\n\ndef fetch(url):\n    return requests.get(url)\n",
@@ -67,3 +73,26 @@ def test_what_is_derived_is_computed_once_for_each_program() -> None:
     first, second = Program.load(SOURCES), Program.load(SOURCES)
     assert (first.derived(derive), first.derived(derive), second.derived(derive)) == (3, 3, 3)
     assert made == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("fragment", "edit"),
+    [
+        pytest.param("", lambda text: text + b"\nEDITED = 1\n", id="a name more"),
+        pytest.param("class ", lambda text: b"# moved down\n\n" + text, id="other positions"),
+        pytest.param("return ", lambda text: text.replace(b"return ", b"return not "), id="values"),
+        pytest.param("def ", lambda text: text.replace(b"def ", b"async def "), id="colours"),
+        pytest.param("import ", lambda text: text.replace(b"import ", b"import gone."), id="names"),
+        pytest.param("def ", lambda text: text + b"\ndef (\n", id="an error"),
+    ],
+)
+def test_a_program_after_an_edit_is_what_it_would_be_alone(
+    fragment: str, edit: Callable[[bytes], bytes], described: Callable[[Program], list[Any]]
+) -> None:
+    sources = read_sources(LEGACY)
+    programs = Programs()
+    programs.load(sources)
+    paths = [p for p, data in sources.items() if p.endswith(".py") and fragment.encode() in data]
+    path = paths[len(paths) // 2]
+    changed = {**sources, path: edit(sources[path])}
+    assert described(programs.load(changed)) == described(Program.load(changed)), path

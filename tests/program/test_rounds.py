@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from bridgekit_codemods.program import Program, read_sources
 from bridgekit_codemods.program.infer import Inference
 
+Describe = Callable[[Program], list[Any]]
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = {
     "app/__init__.py": b"",
@@ -65,20 +66,6 @@ latest = None
 }
 
 
-def described(program: Program) -> list[Any]:
-    """Everything that inference has a say in."""
-    return [
-        [
-            (s.path, s.span, s.kind, [(t.function.qualname, t.grade) for t in s.targets],
-             s.externals, sorted(s.receiver))
-            for s in program.calls
-        ],
-        [(r.path, r.span, r.function.qualname, r.kind, r.consumer) for r in program.references],
-        {n: {a: sorted(t) for a, t in c.attrs.items()} for n, c in program.classes.items()},
-        {n: [d.dotted for d in f.decorators] for n, f in program.functions.items()},
-    ]  # fmt: skip
-
-
 def forgetful(engine: Inference, changed: Iterable[Hashable]) -> None:
     """`next_round`, keeping nothing but what recursion needs."""
     engine.named = True
@@ -102,7 +89,7 @@ def forgetful(engine: Inference, changed: Iterable[Hashable]) -> None:
     ],
 )
 def test_keeping_answers_changes_none(
-    sources: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    sources: dict[str, bytes], described: Describe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = described(Program.load(sources))
     monkeypatch.setattr(Inference, "next_round", forgetful)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import codecs
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,10 @@ def test_templates_tell_their_attributes(build: Any) -> None:
     assert found["t/a.html"] == {"lines", "product", "name"}
     assert found["t/b.j2"] == {"customer", "name"}
     assert found["t/broken.html"] == {"total"}
+
+
+def test_nodes_come_in_the_order_of_ast_walk() -> None:
+    data = Path(__file__).read_bytes()
+    file = Program.load({"m.py": data}).files["m.py"]
+    assert file.tree is not None
+    assert list(file.nodes) == list(ast.walk(file.tree))

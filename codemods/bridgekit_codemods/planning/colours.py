@@ -248,8 +248,7 @@ class Colours:
             return True
         forms = forms or self.forms
         for site in self.sites(function):
-            # sync code that calls an `async def` itself hands the coroutine on and does not wait
-            if any(target.function in self.facades for target in site.targets):
+            if any(self.native(target.function) for target in site.targets):
                 return True
             kinds = forms(site)
             if kinds if only is None else kinds & only:

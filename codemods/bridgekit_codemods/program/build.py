@@ -11,19 +11,13 @@ from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget
 from bridgekit_codemods.program.containers import contents
 from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
-from bridgekit_codemods.program.flows import (
-    Flows,
-    add_foreign_stores,
-    add_parser_defaults,
-    own_stores,
-    parser_defaults,
-    stored_names,
-)
+from bridgekit_codemods.program.flows import Flows
 from bridgekit_codemods.program.hierarchy import Families, link_classes
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.models import find_relationships, relationship_types
 from bridgekit_codemods.program.patches import find_patches
+from bridgekit_codemods.program.references import References, relationship_uses
 from bridgekit_codemods.program.scan import scan
 from bridgekit_codemods.program.scopes import Binding, Block
 from bridgekit_codemods.program.sites import Sites
@@ -31,6 +25,13 @@ from bridgekit_codemods.program.source import (
     SourceFile,
     SyntaxProblem,
     module_name,
+)
+from bridgekit_codemods.program.stores import (
+    add_foreign_stores,
+    add_parser_defaults,
+    own_stores,
+    parser_defaults,
+    stored_names,
 )
 from bridgekit_codemods.program.symbols import Class, Decorator, Function, Relationship
 from bridgekit_codemods.program.traced import Traced
@@ -70,6 +71,10 @@ class Build:
         self.relationships: dict[tuple[str, str], Relationship] = {}
         self._infer()
         self._collect()
+        self.engine.finish()
+        self._functions_in: dict[str, dict[ast.AST, Function]] = {}
+        for fn in self.facts.functions.values():
+            self._functions_in.setdefault(fn.path, {})[fn.node] = fn
 
     def _scan(self, file: SourceFile) -> SourceFile:
         if file.tree is not None:
@@ -168,15 +173,14 @@ class Build:
 
     def _collect(self) -> None:
         engine = self.engine
-        sites = Sites(engine)
-        self.calls: list[CallSite] = sites.all()
+        self.calls: list[CallSite] = Sites(engine).all()
         self.traced = Traced(self.trace, self.facts, self.files, self.wrappers)
         if self.trace.executed:
             self.calls = self.traced.sites(self.calls)
-        self.references: list[Reference] = sites.references()
+        self.references: list[Reference] = References(engine).all()
         self.patches: list[PatchTarget] = find_patches(engine)
         names = {attr for _, attr in self.relationships}
-        self.attribute_uses: list[AttributeUse] = sites.relationship_uses(names)
+        self.attribute_uses: list[AttributeUse] = relationship_uses(engine, names)
         stored: dict[str, set[str]] = {}
         for owner, attr in engine.stored:
             stored.setdefault(owner, set()).add(attr)
@@ -238,7 +242,7 @@ class Build:
         tree = self.files[path].tree if path in self.files else None
         if tree is None:
             return found
-        by_node = {f.node: f for f in self.facts.functions.values() if f.path == path}
+        by_node = self._functions_in.get(path, {})
         pending: list[tuple[ast.AST, Function | None]] = [(tree, None)]
         while pending:
             node, owner = pending.pop()

@@ -45,6 +45,16 @@ def _parsed(spec: str) -> ast.expr:
     return ast.parse(spec, mode="eval").body
 
 
+@lru_cache(maxsize=4096)
+def _written(spec: ast.expr) -> str:
+    return ast.unparse(spec)
+
+
+@lru_cache(maxsize=4096)
+def _plain(dotted: str) -> Types:
+    return frozenset({TypeRef(dotted)})
+
+
 class Externals:
     """Evaluates calls of library functions, classes and methods."""
 
@@ -92,7 +102,7 @@ class Externals:
         if not args or not isinstance(args[0], ast.Constant) or not isinstance(args[0].value, str):
             return NOTHING
         bindings = self.engine.stored_in(self.engine.items_of(owner), args[0].value)
-        return self.engine.bound(bindings)
+        return self.engine.bindings.union(bindings)
 
     def _cast(self, node: ast.Call) -> Types:
         """The type that is named, or the value's own where the name says nothing (a TypeVar)."""
@@ -143,16 +153,14 @@ class Externals:
             arguments: list[Types] = []
             for part in parts:
                 arguments += self._splice(part, node, receiver)
-            name = ast.unparse(spec.value)
+            name = _written(spec.value)
             if name == "type":
                 return self._class_objects(arguments[0])
             return product(name, arguments)
-        name = ast.unparse(spec)
         if isinstance(spec, ast.Name):
-            known = self._variable(name, node, receiver)
-            if known is not None:
-                return known
-        return frozenset({TypeRef(name)})
+            known = self._variable(spec.id, node, receiver)
+            return known if known is not None else _plain(spec.id)
+        return _plain(_written(spec))
 
     def _class_objects(self, instances: Types) -> Types:
         return frozenset(

@@ -1,21 +1,21 @@
-"""Values that flow from call arguments into parameters, and from assignments into attributes."""
+"""Values that flow from call arguments into parameters."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
-from bridgekit_codemods.program.facts import CallFact, Facts, StoreFact, UseFact
+from bridgekit_codemods.program.facts import CallFact, UseFact
 from bridgekit_codemods.program.infer import Inference
-from bridgekit_codemods.program.scopes import Binding
-from bridgekit_codemods.program.symbols import Class, Function, Param
+from bridgekit_codemods.program.symbols import Function, Param
 from bridgekit_codemods.program.types import (
     UNKNOWN,
     TypeRef,
     Types,
     is_mock,
+    ordered,
 )
 
 _ANY: Types = frozenset({UNKNOWN})
@@ -48,6 +48,23 @@ _TRANSPARENT = (
 )  # fmt: skip
 _Given: TypeAlias = tuple[tuple[Function, str], Types]
 """A parameter and what a call gives it."""
+_NO_FLOW: tuple[None, Sequence[_Given]] = (None, ())
+
+
+@lru_cache(maxsize=65536)
+def _real(types: Types) -> Types:
+    """Without doubles and what is not known."""
+    return frozenset(t for t in types if t != UNKNOWN and not is_mock(t))
+
+
+def _join(
+    found: dict[tuple[Function, str], Types], key: tuple[Function, str], types: Types
+) -> None:
+    known = found.get(key)
+    if known is None:
+        found[key] = types
+    elif not types <= known:
+        found[key] = known | types
 
 
 class Flows:
@@ -58,39 +75,39 @@ class Flows:
         self.given: list[_Given] = []
 
     def collect(self) -> dict[tuple[Function, str], Types]:
-        facts = self.engine.facts
-        found: dict[tuple[Function, str], set[TypeRef]] = {}
+        found: dict[tuple[Function, str], Types] = {}
         unresolved: set[str] = set()
-        for call in facts.calls:
-            name, given = self.engine.kept(call, partial(self._of_call, call))
+        kept, of_call = self.engine.kept, self._of_call
+        for call in self.engine.facts.calls:
+            name, given = kept(call, of_call)
             if name is not None:
                 unresolved.add(name)
             for key, types in given:
-                found.setdefault(key, set()).update(types)
+                _join(found, key, types)
         self.given = []
         self._decorated()
         for key, types in self.given:
-            found.setdefault(key, set()).update(types)
+            _join(found, key, types)
         for key in self._escaped(unresolved):
-            found.setdefault(key, set()).add(UNKNOWN)
-        return {key: frozenset(types) for key, types in found.items()}
+            _join(found, key, _ANY)
+        return found
 
-    def _of_call(self, call: CallFact) -> tuple[str | None, list[_Given]]:
+    def _of_call(self, call: CallFact) -> tuple[str | None, Sequence[_Given]]:
         """The name of a method that the call calls on an unknown object, and its arguments."""
         self.given = []
-        callees = self.engine.types(call.node.func)
-        in_tests = call.scope.file.is_test
-        for ref in sorted(callees):
-            self._call(ref, call.node, in_tests)
         func = call.node.func
+        callees = self.engine.types(func)
+        in_tests = call.scope.file.is_test
+        for ref in ordered(callees):
+            self._call(ref, call.node, in_tests)
         if isinstance(func, ast.Attribute) and not in_tests and (not callees or UNKNOWN in callees):
-            return func.attr, self.given
-        return None, self.given
+            return func.attr, self.given or ()
+        return (None, self.given) if self.given else _NO_FLOW
 
     def _add(self, fn: Function, param: Param, types: Types, in_tests: bool) -> None:
         if in_tests:
             # doubles and loosely made values of tests say nothing about the program
-            types = frozenset(t for t in types if t != UNKNOWN and not is_mock(t))
+            types = _real(types)
         elif not types:
             return
         self.given.append(((fn, param.name), types))
@@ -152,14 +169,14 @@ class Flows:
     def _library_call(self, dotted: str, node: ast.Call, in_tests: bool) -> None:
         if dotted in _RUNNERS and len(node.args) > _RUNNERS[dotted]:
             at = _RUNNERS[dotted]
-            for ref in sorted(self.engine.types(node.args[at])):
+            for ref in ordered(self.engine.types(node.args[at])):
                 fn, bound = self._function(ref)
                 if fn is not None and dotted != "functools.partial":
                     self._bind(fn, bound, list(node.args[at + 1 :]), (), in_tests)
                 elif fn is not None:
                     self._partial(fn, bound, list(node.args[at + 1 :]), node.keywords, in_tests)
         elif dotted in _MAPPERS and node.args:
-            for ref in sorted(self.engine.types(node.args[0])):
+            for ref in ordered(self.engine.types(node.args[0])):
                 fn, bound = self._function(ref)
                 if fn is not None:
                     params = list(fn.params[1:] if bound else fn.params)
@@ -194,7 +211,7 @@ class Flows:
             return
         args = given.get("args")
         values = list(args.elts) if isinstance(args, (ast.Tuple, ast.List)) else []
-        for ref in sorted(self.engine.types(target)):
+        for ref in ordered(self.engine.types(target)):
             fn, bound = self._function(ref)
             if fn is not None:
                 self._bind(fn, bound, values, (), in_tests)
@@ -204,13 +221,13 @@ class Flows:
             if fact.function is None:
                 continue
             value = self.engine.facts.functions[fact.function.qualname]
-            for ref in sorted(self.engine.types(fact.node)):
+            for ref in ordered(self.engine.types(fact.node)):
                 fn, bound = self._function(ref)
                 if fn is None:
                     continue
                 params = fn.params[1:] if bound else fn.params
                 if params:
-                    refs = self.engine.defined(value)
+                    refs = self.engine.bindings.defined(value)
                     self._add(fn, params[0], refs, False)
 
     def _escaped(self, unresolved: set[str]) -> Iterator[tuple[Function, str]]:
@@ -219,7 +236,7 @@ class Flows:
         outside: set[Function] = set()
         for use in facts.uses:
             if use.kind in ("argument", "container") and not use.scope.file.is_test:
-                outside.update(self.engine.kept(use, partial(self._given_away, use)))
+                outside.update(self.engine.kept(use, self._given_away))
         for fn in facts.functions.values():
             framework = any(
                 d.project is None and not (d.dotted or "").startswith(_TRANSPARENT)
@@ -260,135 +277,3 @@ class Flows:
                     continue
             return False
         return True
-
-
-def own_stores(facts: Facts) -> tuple[dict[tuple[str, str], list[StoreFact]], list[StoreFact]]:
-    """Assignments to attributes of `self`/`cls`, by class and attribute, and all the others."""
-    own: dict[tuple[str, str], list[StoreFact]] = {}
-    others: list[StoreFact] = []
-    for store in facts.stores:
-        target = store.target
-        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-            place = facts.places.get(target.value)
-            method = place.scope.function if place is not None else None
-            while method is not None and method.cls is None:
-                method = method.parent
-            if (
-                method is not None
-                and method.cls is not None
-                and method.params
-                and not method.is_static
-                and method.params[0].name == target.value.id
-            ):
-                own.setdefault((method.cls.qualname, target.attr), []).append(store)
-                continue
-        others.append(store)
-    return own, others
-
-
-def stored_names(stores: Iterable[StoreFact]) -> frozenset[str]:
-    """The names of the attributes and literal items that these assignments assign to."""
-    found: set[str] = set()
-    for store in stores:
-        if isinstance(store.target, ast.Attribute):
-            found.add(store.target.attr)
-        elif isinstance(store.target.slice, ast.Constant):
-            found.add(str(store.target.slice.value))
-    return frozenset(found)
-
-
-def add_foreign_stores(engine: Inference, stores: Iterable[StoreFact]) -> list[tuple[str, str]]:
-    """File assignments to attributes of other objects under the types of those objects.
-
-    Returns the owners and names that are assigned in a way that was not known.
-    """
-    added: list[tuple[str, str]] = []
-    pending: list[tuple[tuple[str, str], StoreFact]] = []
-    for store in stores:
-        target = store.target
-        if isinstance(target, ast.Subscript):
-            if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
-                owner = engine.item_owner(target.value)
-                if owner is not None and not store.binding.scope.file.is_test:
-                    pending.append(((owner, target.slice.value), store))
-            continue
-        for ref in sorted(engine.types(target.value)):
-            for key in _owners(engine, ref, store.binding.scope.file.is_test):
-                pending.append(((key, target.attr), store))
-    for place, store in pending:
-        known = engine.stored.setdefault(place, [])
-        if store.binding not in known:
-            known.append(store.binding)
-            added.append(place)
-    return added
-
-
-def parser_defaults(facts: Facts) -> list[tuple[str, CallFact, Binding]]:
-    """What `parser.set_defaults(func=run)` says: the attribute, the call, and the value's binding.
-
-    Values that tests give are left out.
-    """
-    return [
-        (
-            keyword.arg,
-            call,
-            Binding(
-                "value",
-                call.scope.block,
-                (call.node.lineno, call.node.col_offset),
-                call.scope,
-                node=keyword.value,
-            ),
-        )
-        for call in facts.calls
-        if isinstance(call.node.func, ast.Attribute)
-        and call.node.func.attr == "set_defaults"
-        and not call.scope.file.is_test
-        for keyword in call.node.keywords
-        if keyword.arg is not None
-    ]
-
-
-def add_parser_defaults(
-    engine: Inference, defaults: Iterable[tuple[str, CallFact, Binding]]
-) -> list[tuple[str, str]]:
-    """File the functions that argparse hands out (`args.func(args)`) under its namespace.
-
-    Returns the owners and names that are assigned in a way that was not known.
-    """
-    added: list[tuple[str, str]] = []
-    for name, call, binding in defaults:
-        assert isinstance(call.node.func, ast.Attribute)
-        parsers = engine.types(call.node.func.value)
-        if any(ref != UNKNOWN and ref.name != "argparse.ArgumentParser" for ref in parsers):
-            continue
-        assert binding.node is not None
-        if not any(ref.name == "function" for ref in engine.types(binding.node)):
-            continue
-        known = engine.stored.setdefault(("argparse.Namespace", name), [])
-        if binding not in known:
-            known.append(binding)
-            added.append(("argparse.Namespace", name))
-    return added
-
-
-def _owners(engine: Inference, ref: TypeRef, in_tests: bool) -> list[str]:
-    cls = engine.facts.classes.get(ref.name)
-    if cls is not None:
-        if in_tests and not _is_test_class(engine, cls):
-            return []
-        library = [b for b in cls.mro if isinstance(b, str) and b != "?" and b.count(".")]
-        return [cls.qualname, *(b for b in library if not b.startswith("builtins."))]
-    if in_tests:
-        return []
-    if ref.name == "module":
-        return [f"module:{ref.args[0].name}"]
-    if ref.name == "external":
-        return [f"object:{ref.args[0].name}"]
-    if ref.name == "type" and ref.args[0].name in engine.facts.classes:
-        return [ref.args[0].name]
-    return [ref.name] if "." in ref.name else []
-
-
-def _is_test_class(engine: Inference, cls: Class) -> bool:
-    return engine.facts.class_scopes[cls].file.is_test

@@ -1,33 +1,24 @@
-"""Expression types, on demand.
-
-Evaluation goes in rounds. In a round every expression is evaluated at most once; where evaluation
-comes back to something that is still being evaluated (a loop, a recursion) the answer of the round
-before is used. Argument types that flow into parameters are those of the round before as well.
-
-A round evaluates again only what can have changed. While a value is computed, everything it reads
-that a later round may change is noted down: argument types of parameters, attributes that other
-code assigns, answers of the round before, and values that read such things themselves. A value that
-read none of them is settled. The next round drops what depends on a change, and keeps the rest.
-"""
+"""Expression types, on demand: every expression is evaluated at most once a round."""
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import Annotations, product
+from bridgekit_codemods.program.bindings import Bindings
 from bridgekit_codemods.program.externals import Externals
 from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.generics import Generics
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
 from bridgekit_codemods.program.results import Results
+from bridgekit_codemods.program.rounds import BEFORE, DEPTH, WIDTH, Rounds, bounded
 from bridgekit_codemods.program.scopes import Binding, Place, Position, Scope, reaching
-from bridgekit_codemods.program.symbols import Class, Decorator, Function, Param
+from bridgekit_codemods.program.symbols import Class, Decorator, Function
 from bridgekit_codemods.program.types import (
     NONE,
     NOTHING,
@@ -35,34 +26,24 @@ from bridgekit_codemods.program.types import (
     TypeRef,
     Types,
     external,
-    function,
+    ordered,
 )
 
 if TYPE_CHECKING:
     from bridgekit_codemods.program.fixtures import Fixtures
 
 _ANY: Types = frozenset({UNKNOWN})
-_MAPPINGS = frozenset(
-    {
-        "dict", "collections.defaultdict", "collections.OrderedDict", "collections.UserDict",
-        "requests.structures.CaseInsensitiveDict", "weakref.WeakValueDictionary",
-    }
-)  # fmt: skip
-_FILLED = _MAPPINGS | {"list", "set", "collections.deque"}
-_DEPTH = 250
-_WIDTH = 256
 _CONSTANTS = {
     kind: frozenset({TypeRef(kind.__name__)})
     for kind in (str, bytes, bool, int, float, complex, type(...))
 } | {type(None): frozenset({NONE})}
-_BEFORE = "an answer of the round before"
-_T = TypeVar("_T")
 
 
-class Inference:
+class Inference(Rounds):
     """The evaluator and what all its parts share."""
 
     def __init__(self, linker: Linker, facts: Facts) -> None:
+        super().__init__()
         self.linker = linker
         self.facts = facts
         self.classes_named: dict[str, list[Class]] = {}
@@ -73,110 +54,24 @@ class Inference:
         self.flows: dict[tuple[Function, str], Types] = {}
         self.stored: dict[tuple[str, str], list[Binding]] = {}
         """Bindings of attributes and literal items, keyed by (owner, name)."""
+        self.filed: set[tuple[tuple[str, str], Binding]] = set()
+        """What of `stored` is assigned to other objects than `self`."""
         self.contents: dict[Binding, list[Binding]] = {}
         """What is put into a container, by the binding that makes it."""
         self.fixed: dict[Binding, Types] = {}
         """Bindings whose value is known from elsewhere."""
         self.foreign: frozenset[str] = frozenset()
         """The names of attributes and items that code assigns to objects other than `self`."""
-        self.named = False
-        """Whether decorators that are members of objects (`app.route`) have their names."""
-        self.settled: dict[Hashable, Types] = {}
-        """Answers that no later round can change."""
-        self.memo: dict[Hashable, Types] = {}
-        """This round's answers to everything else."""
-        self.previous: dict[Hashable, Types] = {}
-        self._active: set[Hashable] = set()
-        self._shared: dict[Types, Types] = {}
-        """Equal answers, of which one is kept."""
-        self._kept: dict[Hashable, object] = {}
-        self._nobody: deque[Hashable] = deque(maxlen=0)
-        self._reads: list[Hashable] | deque[Hashable] = self._nobody
-        """What the value being computed has read so far that may change."""
-        self._dependencies: dict[Hashable, list[Hashable]] = {}
+        self.bindings = Bindings(self)
         self.annotations = Annotations(self)
         self.generics = Generics(self)
         self.members = Members(self)
         self.results = Results(self)
         self.externals = Externals(self)
 
-    # -- rounds ----------------------------------------------------------------------------
-
     def forget(self) -> None:
-        """Drop every answer, because something was changed that is not noted when it is read."""
-        self.settled, self.memo, self._kept, self._dependencies = {}, {}, {}, {}
+        super().forget()
         self.members.lines = {}
-
-    def next_round(self, changed: Iterable[Hashable]) -> None:
-        """Keep this round's answers for recursion and start the next.
-
-        `changed` are the keys of `flows` and `stored`, and the functions whose decorators are named
-        differently, from now on.
-        """
-        self.named = True
-        self.previous = self.memo
-        outdated = {_BEFORE, *changed}
-        # in the order of completion: what a value has read stands before it
-        for key, reads in self._dependencies.items():
-            if not outdated.isdisjoint(reads):
-                outdated.add(key)
-        self.memo = self.memo.copy()
-        for key in outdated:
-            self.memo.pop(key, None)
-            self._kept.pop(key, None)
-            self._dependencies.pop(key, None)
-
-    def finish(self) -> None:
-        """After the last round: what it read need not be known any more."""
-        self._dependencies = {}
-        self._kept = {}
-
-    def kept(self, key: Hashable, compute: Callable[[], _T]) -> _T:
-        """What `compute` gives, from an earlier round where it would give the same again."""
-        if key in self._kept:
-            return cast(_T, self._kept[key])
-        reads: list[Hashable] = []
-        outer, self._reads = self._reads, reads
-        try:
-            found = compute()
-        finally:
-            self._reads = outer
-        self._kept[key] = found
-        if reads:
-            self._dependencies[key] = reads
-        return found
-
-    def evaluate(self, key: Hashable, compute: Callable[[], Types]) -> Types:
-        """The value of `key` in this round, computed at most once; the last round's within
-        itself."""
-        known = self.settled.get(key)
-        if known is not None:
-            return known
-        known = self.memo.get(key)
-        if known is not None:
-            self._reads.append(key)
-            return known
-        if key in self._active or len(self._active) > _DEPTH:
-            self._reads.append(_BEFORE)
-            return self.previous.get(key, NOTHING)
-        reads: list[Hashable] = []
-        outer, self._reads = self._reads, reads
-        self._active.add(key)
-        try:
-            found = compute()
-        finally:
-            self._active.discard(key)
-            self._reads = outer
-        if len(found) > _WIDTH:
-            found = _bounded(found)
-        found = self._shared.setdefault(found, found)
-        if reads:
-            self.memo[key] = found
-            self._dependencies[key] = reads
-            outer.append(key)
-        else:
-            self.settled[key] = found
-        return found
 
     def types(self, node: ast.expr) -> Types:
         """The types of an expression of the program."""
@@ -184,32 +79,37 @@ class Inference:
         known = self.settled.get(node)
         if known is not None:
             return known
+        if type(node) is ast.Constant:
+            return _CONSTANTS.get(type(node.value), _ANY)
         known = self.memo.get(node)
         if known is not None:
-            self._reads.append(node)
+            self.reads.append(node)
             return known
-        if type(node) is ast.Constant:
-            return self.constant(node)
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return _ANY
-        if node in self._active or len(self._active) > _DEPTH:
-            self._reads.append(_BEFORE)
+        if node in self.active or len(self.active) > DEPTH:
+            self.reads.append(BEFORE)
             return self.previous.get(node, NOTHING)
+        if type(node) is ast.Name:
+            known = self._settled_name(node)
+            if known is not None:
+                self.settled[node] = known
+                return known
         reads: list[Hashable] = []
-        outer, self._reads = self._reads, reads
-        self._active.add(node)
+        outer, self.reads = self.reads, reads
+        self.active.add(node)
         try:
             found = handler(self, node)
         finally:
-            self._active.discard(node)
-            self._reads = outer
-        if len(found) > _WIDTH:
-            found = _bounded(found)
-        found = self._shared.setdefault(found, found)
+            self.active.discard(node)
+            self.reads = outer
+        if len(found) > WIDTH:
+            found = bounded(found)
+        found = self.shared.setdefault(found, found)
         if reads:
             self.memo[node] = found
-            self._dependencies[node] = reads
+            self.dependencies[node] = reads
             outer.append(node)
         else:
             self.settled[node] = found
@@ -218,20 +118,28 @@ class Inference:
     def decorators_of(self, fn: Function) -> tuple[Decorator, ...]:
         """The decorators of a function; the first round does not know all their names."""
         if fn.decorators and not self.named:
-            self._reads.append(fn)
+            self.reads.append(fn)
         return fn.decorators
 
     def stored_in(self, owner: str, name: str) -> list[Binding]:
         """The assignments to an attribute or item from elsewhere, as far as they are known."""
         key = (owner, name)
         if name in self.foreign:
-            self._reads.append(key)
+            self.reads.append(key)
         return self.stored.get(key, [])
 
     def union(self, nodes: Iterable[ast.expr]) -> Types:
         return frozenset().union(*(self.types(n) for n in nodes))
 
     # -- names -----------------------------------------------------------------------------
+
+    def _settled_name(self, node: ast.Name) -> Types | None:
+        """The value of a name that is bound once, if that value is settled already."""
+        place = self.facts.places.get(node)
+        found = self.linker.lookup(place.scope, node.id) if place is not None else None
+        if found is None or len(found[1]) != 1 or found[1][0].kind == "narrowed":
+            return None
+        return self.settled.get(found[1][0])
 
     def name(self, node: ast.Name) -> Types:
         place = self.facts.places.get(node)
@@ -247,195 +155,12 @@ class Inference:
                 return _ANY
             return frozenset({external(star or f"builtins.{name}")})
         owner, bindings = found
+        if len(bindings) == 1 and bindings[0].kind != "narrowed":
+            return self.bindings.of(bindings[0])
         chosen = bindings
         if owner.kind != "module" or place.scope is owner:
             chosen = reaching(bindings, owner, place, position)
-        return self.bound(chosen)
-
-    def bound(self, bindings: Sequence[Binding]) -> Types:
-        if len(bindings) == 1:
-            return self.binding(bindings[0])
-        found: Types = NOTHING
-        for binding in bindings:
-            types = self.binding(binding)
-            found |= types if types else (NOTHING if binding.kind == "value" else types)
-        return found
-
-    def binding(self, binding: Binding) -> Types:
-        return self.evaluate(binding, lambda: self._binding(binding))
-
-    def _binding(self, binding: Binding) -> Types:
-        if binding in self.fixed:
-            return self.fixed[binding]
-        match binding.kind:
-            case "value":
-                if binding.node is None:
-                    return _ANY
-                return self._filled(binding, self.types(binding.node))
-            case "annotated":
-                return self._filled(binding, self._annotated(binding))
-            case "element":
-                return self.elements(self.types(binding.node)) if binding.node else _ANY
-            case "entered":
-                return self.entered(self.types(binding.node)) if binding.node else _ANY
-            case "item":
-                if binding.source is None or binding.index is None:
-                    return _ANY
-                return self.item(self.binding(binding.source), binding.index)
-            case "caught":
-                return self.instances(binding.node) if binding.node is not None else _ANY
-            case "narrowed":
-                return self._narrowed(binding)
-            case "import":
-                return self.module(binding.module, binding.scope.file.path)
-            case "from":
-                return self._imported(binding)
-            case "function":
-                assert binding.function is not None
-                return self.defined(binding.function)
-            case "class":
-                assert binding.cls is not None
-                return frozenset({TypeRef("type", (TypeRef(binding.cls.qualname),))})
-            case "param":
-                assert binding.function is not None
-                assert binding.param is not None
-                return self.parameter(binding.function, binding.param)
-            case _:
-                return _ANY
-
-    def _narrowed(self, binding: Binding) -> Types:
-        """What an `isinstance` test leaves of a value: `list` of a `list[Order] | None`."""
-        if binding.node is None:
-            return _ANY
-        classes = self.instances(binding.node)
-        if binding.subject is None:
-            return classes
-        names = {c.name for c in classes}
-        kept = frozenset(
-            t
-            for t in self.types(binding.subject)
-            if t.name in names
-            or ((cls := self.facts.classes.get(t.name)) is not None
-                and any(isinstance(b, Class) and b.qualname in names for b in cls.mro))
-        )  # fmt: skip
-        missing = {c for c in classes if not any(t.name == c.name for t in kept)}
-        covered = {b.qualname for t in kept for b in self._line(t)}
-        return kept | {c for c in missing if c.name not in covered}
-
-    def _line(self, ref: TypeRef) -> list[Class]:
-        cls = self.facts.classes.get(ref.name)
-        return [b for b in cls.mro if isinstance(b, Class)] if cls is not None else []
-
-    def _filled(self, binding: Binding, made: Types) -> Types:
-        """A container with what is put into it after it was made."""
-        sources = self.contents.get(binding)
-        if sources is None:
-            return made
-        added = self.bound(sources)
-        found: Types = NOTHING
-        for ref in made:
-            open_items = not ref.args or ref.args[-1] == UNKNOWN
-            if not added or ref.name not in _FILLED:
-                found |= {ref}
-            elif ref.name in _MAPPINGS:
-                found |= product("dict", [frozenset(ref.args[:1]) or _ANY, added])
-                found |= NOTHING if open_items else {ref}
-            else:
-                found |= product(ref.name, [added])
-                found |= NOTHING if open_items else {ref}
-        return found
-
-    def _annotated(self, binding: Binding) -> Types:
-        assert binding.annotation is not None
-        declared = self.annotations.types(binding.annotation, binding.scope)
-        if declared <= {UNKNOWN} and binding.node is not None:
-            return self.types(binding.node)
-        return declared
-
-    def module(self, name: str, importer: str) -> Types:
-        path = self.linker.module_path(name, importer)
-        if path is not None:
-            return frozenset({TypeRef("module", (TypeRef(path),))})
-        if self.linker.is_namespace(name):
-            return frozenset({TypeRef("namespace", (TypeRef(name), TypeRef(importer)))})
-        return frozenset({external(name)})
-
-    def _imported(self, binding: Binding) -> Types:
-        importer = binding.scope.file.path
-        path = self.linker.module_path(binding.module, importer)
-        if path is not None:
-            if path == importer and binding.scope.kind == "module":
-                inner = self.linker.submodule(path, binding.attribute)
-                if inner is not None:
-                    return frozenset({TypeRef("module", (TypeRef(inner),))})
-            return self.module_member(path, binding.attribute)
-        if self.linker.is_namespace(binding.module):
-            inner_name = binding.attribute
-            if binding.module != ".":
-                inner_name = f"{binding.module}.{binding.attribute}"
-            return self.module(inner_name, importer)
-        return frozenset({external(catalog.canonical(f"{binding.module}.{binding.attribute}"))})
-
-    def module_member(self, path: str, name: str) -> Types:
-        """An attribute of a module of the program."""
-        found = self.linker.module_names(path, name)
-        stored = self.stored_in(f"module:{path}", name)
-        if found is not None:
-            return self.bound(found[1]) | self.bound(stored)
-        inner = self.linker.submodule(path, name)
-        if inner is not None:
-            return frozenset({TypeRef("module", (TypeRef(inner),))})
-        scope = self.facts.modules.get(path)
-        star = self.linker.external_star(scope, name) if scope is not None else None
-        if star is not None:
-            return frozenset({external(star)})
-        return self.bound(stored) or _ANY
-
-    def defined(self, fn: Function) -> Types:
-        """The value that a `def` statement binds: the function itself, whatever decorates it."""
-        if any(
-            d.dotted in ("typing.overload", "typing_extensions.overload")
-            for d in self.decorators_of(fn)
-        ):
-            return NOTHING
-        return frozenset({function(fn.qualname, "exact")})
-
-    # -- parameters ------------------------------------------------------------------------
-
-    def parameter(self, fn: Function, param: Param) -> Types:
-        return self.evaluate((fn, param), lambda: self._parameter(fn, param))
-
-    def _parameter(self, fn: Function, param: Param) -> Types:
-        if param.kind == "vararg":
-            return product("tuple", [self._declared(fn, param) or _ANY])
-        if param.kind == "kwarg":
-            value = self._declared(fn, param) or _ANY
-            return product("dict", [frozenset({TypeRef("str")}), value])
-        if fn.cls is not None and not fn.is_static and fn.params and fn.params[0] is param:
-            this = TypeRef(fn.cls.qualname)
-            is_class = fn.is_classmethod or fn.name in ("__new__", "__init_subclass__")
-            return frozenset({TypeRef("type", (this,)) if is_class else this})
-        declared = self._declared(fn, param)
-        if declared and not declared <= {UNKNOWN}:
-            return declared
-        if self.fixtures is not None:
-            fixture = self.fixtures.for_parameter(fn, param)
-            if fixture is not None:
-                return self.fixtures.value(fixture)
-            builtin = self.fixtures.builtin(fn, param)
-            if builtin is not None:
-                return builtin
-        self._reads.append((fn, param.name))
-        flowed = self.flows.get((fn, param.name), NOTHING)
-        default = self.types(param.default) if param.default is not None else NOTHING
-        if not flowed:
-            return default | {UNKNOWN}
-        return flowed | default
-
-    def _declared(self, fn: Function, param: Param) -> Types:
-        if param.annotation is None:
-            return NOTHING
-        return self.annotations.types(param.annotation, self.facts.definition_scopes[fn])
+        return self.bindings.union(chosen)
 
     # -- derived values --------------------------------------------------------------------
 
@@ -475,6 +200,10 @@ class Inference:
         receivers = self.types(node.value)
         if not receivers:
             return NOTHING
+        if len(receivers) == 1:
+            (ref,) = receivers
+            if ref.name != "type":
+                return self.members.of(ref, node.attr)
         found: Types = NOTHING
         for ref in receivers:
             member = self.members.of(ref, node.attr)
@@ -530,11 +259,11 @@ class Inference:
     def stored_items(self, base: ast.expr, key: str) -> Types:
         owner = self.item_owner(base)
         bindings = self.stored_in(owner, key) if owner is not None else []
-        return self.bound(bindings)
+        return self.bindings.union(bindings)
 
     def item_owner(self, base: ast.expr) -> str | None:
         """What `base[...] = value` stores into, as a key; None when that is not a shared object."""
-        for ref in sorted(self.types(base)):
+        for ref in ordered(self.types(base)):
             if ref.name == "external" and not ref.args[0].name.startswith("builtins."):
                 return self.items_of(ref.args[0].name)
         return None
@@ -619,10 +348,6 @@ class Inference:
     def scope_of(self, node: ast.AST) -> Scope | None:
         place = self.facts.places.get(node)
         return place.scope if place is not None else None
-
-
-def _bounded(types: Types) -> Types:
-    return frozenset(sorted(types)[:_WIDTH]) | {UNKNOWN}
 
 
 _HANDLERS: dict[type[ast.AST], Callable[..., Types]] = {

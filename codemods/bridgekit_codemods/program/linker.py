@@ -23,6 +23,7 @@ class Linker:
         self._by_name: dict[str, list[str]] = {}
         self._by_suffix: dict[str, list[str]] = {}
         self._modules: dict[tuple[str, str], str | None] = {}
+        self._imported: dict[tuple[str, str, str, int], str] = {}
         self._directories: set[str] = set()
         for path, file in files.items():
             self._by_name.setdefault(file.module, []).append(path)
@@ -152,6 +153,13 @@ class Linker:
         return None
 
     def imported_name(self, module: str, attribute: str, importer: str, depth: int = 0) -> str:
+        key = (module, attribute, importer, depth)
+        known = self._imported.get(key)
+        if known is None:
+            known = self._imported[key] = self._imported_name(*key)
+        return known
+
+    def _imported_name(self, module: str, attribute: str, importer: str, depth: int) -> str:
         target = self.module_path(module, importer)
         if target is not None:
             return self.member_name(self.files[target].module, attribute, importer, target, depth)

@@ -43,9 +43,9 @@ class Members:
             return NOTHING
         match ref.name:
             case "module":
-                return self.engine.module_member(ref.args[0].name, name)
+                return self.engine.bindings.module_member(ref.args[0].name, name)
             case "namespace":
-                return self.engine.module(f"{ref.args[0].name}.{name}", ref.args[1].name)
+                return self.engine.bindings.module(f"{ref.args[0].name}.{name}", ref.args[1].name)
             case "external":
                 return self._of_external(ref, name)
             case "type":
@@ -62,7 +62,7 @@ class Members:
         base = ref.args[0].name
         stored = self.engine.stored_in(f"object:{base}", name)
         if stored:
-            return self.engine.bound(stored)
+            return self.engine.bindings.union(stored)
         dotted = catalog.canonical(f"{base}.{name}")
         spec = catalog.attribute(dotted)
         if spec is not None:
@@ -71,7 +71,7 @@ class Members:
         if kind is not None:
             stored = self.engine.stored_in(kind, name)
             if stored:
-                return self.engine.bound(stored)
+                return self.engine.bindings.union(stored)
         if base in ("flask.g", "quart.g") and name not in ("get", "pop", "setdefault"):
             return _ANY
         return frozenset({external(dotted, ref.args[1] if len(ref.args) > 1 else None)})
@@ -79,7 +79,7 @@ class Members:
     def _of_library_instance(self, ref: TypeRef, name: str) -> Types:
         stored = self.engine.stored_in(ref.name, name)
         if stored:
-            return self.engine.bound(stored)
+            return self.engine.bindings.union(stored)
         base = ref.name if "." in ref.name else f"builtins.{ref.name}"
         dotted = catalog.canonical(f"{base}.{name}")
         spec = catalog.attribute(dotted)
@@ -229,10 +229,10 @@ class Members:
             return None
         declared = [b for b in bindings if b.kind == "annotated"]
         if declared:
-            types = self.engine.bound(declared)
+            types = self.engine.bindings.union(declared)
             if types and not types <= {UNKNOWN}:
                 return types
-        return self.engine.bound(bindings)
+        return self.engine.bindings.union(bindings)
 
     def _of_class(self, ref: TypeRef, name: str) -> Types:
         target = ref.args[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
@@ -89,7 +90,7 @@ class Results:
         solved = self.engine.generics.result(fn, receiver, node)
         if solved is not None:
             return solved
-        found = self.engine.evaluate(("result", fn), lambda: self._result(fn))
+        found = self.engine.evaluate(("result", fn), partial(self._result, fn))
         if SELF not in found and not any(SELF in r.args for r in found):
             return found
         this = receiver

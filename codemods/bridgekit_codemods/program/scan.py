@@ -5,30 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from bridgekit_codemods.program.calls import ReferenceKind
 from bridgekit_codemods.program.definitions import declare, parameters, unused
-from bridgekit_codemods.program.facts import (
-    CallFact,
-    Context,
-    DecoratorFact,
-    ExpressionFact,
-    Facts,
-    StoreFact,
-    UseFact,
-)
-from bridgekit_codemods.program.scopes import (
-    Binding,
-    BindingKind,
-    Block,
-    Place,
-    Position,
-    Scope,
-    ScopeKind,
-)
+from bridgekit_codemods.program.expressions import ExpressionScanner, end_of
+from bridgekit_codemods.program.facts import DecoratorFact, ExpressionFact, Facts
+from bridgekit_codemods.program.scopes import Binding, Block, Position, Scope
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Class, Function
 
-_PLAIN = Context()
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -47,28 +30,17 @@ def _apply_narrowings(scope: Scope) -> None:
             scope.names[name].append(binding)
 
 
-def _end(*nodes: ast.AST) -> Position:
-    return max((n.end_lineno, n.end_col_offset) for n in nodes)  # type: ignore[attr-defined]
-
-
 def _leaves(body: list[ast.stmt]) -> bool:
     """Whether a block never runs on into the statement after it."""
     return bool(body) and isinstance(body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
 
 
-class _Scanner:
-    """Walks one scope's statements; nested scopes get a scanner of their own."""
+class _Scanner(ExpressionScanner):
+    """Walks the statements of one scope; nested scopes get a scanner of their own."""
 
-    def __init__(
-        self, file: SourceFile, facts: Facts, scope: Scope, context: Context = _PLAIN
-    ) -> None:
-        self.file = file
-        self.facts = facts
-        self.scope = scope
-        self.block = scope.block
-        self.here = Place(scope, scope.block)
+    def __init__(self, file: SourceFile, facts: Facts, scope: Scope) -> None:
+        super().__init__(file, facts, scope)
         self.declares = b"global" in file.data or b"nonlocal" in file.data
-        self.context = context
 
     # -- statements ------------------------------------------------------------------------
 
@@ -88,41 +60,6 @@ class _Scanner:
         if body:
             self.statements(body, Block(self.block, loop))
 
-    def bind(self, kind: BindingKind, name: str, position: Position, **more: object) -> Binding:
-        binding = Binding(kind, self.block, position, self.scope, **more)  # type: ignore[arg-type]
-        self.scope.bind(name, binding)
-        return binding
-
-    def assign(self, target: ast.expr, source: Binding) -> None:
-        """Bind a target (a name, an attribute, an item or a nest of them) to a source."""
-        if isinstance(target, ast.Name):
-            self.scope.bind(target.id, source)
-            self.place(target)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            starred = False
-            for index, element in enumerate(target.elts):
-                is_star = isinstance(element, ast.Starred)
-                starred = starred or is_star
-                inner = element.value if isinstance(element, ast.Starred) else element
-                item = Binding(
-                    "opaque" if is_star else "item",
-                    self.block,
-                    source.position,
-                    self.scope,
-                    source=source,
-                    index=None if starred else index,
-                )
-                self.assign(inner, item)
-        elif isinstance(target, ast.Starred):
-            self.assign(target.value, Binding("opaque", self.block, source.position, self.scope))
-        else:
-            self.expression(target)
-            if isinstance(target, (ast.Attribute, ast.Subscript)):
-                self.facts.stores.append(StoreFact(target, source))
-
-    def source(self, kind: BindingKind, node: ast.expr | None, position: Position) -> Binding:
-        return Binding(kind, self.block, position, self.scope, node=node)
-
     def do_assign(self, node: ast.Assign) -> None:
         self.expression(node.value, "assigned")
         for target in node.targets:
@@ -132,15 +69,15 @@ class _Scanner:
                 plain = not any(isinstance(e, ast.Starred) for e in target.elts + node.value.elts)
                 if plain and len(target.elts) == len(node.value.elts):
                     for part, value in zip(target.elts, node.value.elts, strict=True):
-                        self.assign(part, self.source("value", value, _end(node)))
+                        self.assign(part, self.source("value", value, end_of(node)))
                     continue
-            self.assign(target, self.source("value", node.value, _end(node)))
+            self.assign(target, self.source("value", node.value, end_of(node)))
 
     def do_ann_assign(self, node: ast.AnnAssign) -> None:
         self.expression(node.annotation, "annotation")
         if node.value is not None:
             self.expression(node.value, "assigned")
-        source = self.source("annotated", node.value, _end(node))
+        source = self.source("annotated", node.value, end_of(node))
         source.annotation = node.annotation
         self.assign(node.target, source)
 
@@ -156,7 +93,7 @@ class _Scanner:
         self.expression(node.iter)
         self.iteration(node.iter, isinstance(node, ast.AsyncFor))
         outer, self.block = self.block, Block(self.block, loop=True)
-        self.assign(node.target, self.source("element", node.iter, _end(node.target, node.iter)))
+        self.assign(node.target, self.source("element", node.iter, end_of(node.target, node.iter)))
         self.statements(node.body, self.block)
         self.block = outer
         self.nested(node.orelse)
@@ -177,7 +114,7 @@ class _Scanner:
         self.block = outer
         self.nested(node.orelse)
         if not node.orelse and _leaves(node.body):
-            self.narrow_out(node.test, _end(node))
+            self.narrow_out(node.test, end_of(node))
 
     def narrow_out(self, test: ast.expr, position: Position) -> None:
         """`if not isinstance(name, C): return` narrows what follows."""
@@ -205,7 +142,7 @@ class _Scanner:
             and len(test.args) == 2
             and isinstance(test.args[0], ast.Name)
         ):
-            source = self.source("narrowed", test.args[1], position or _end(test))
+            source = self.source("narrowed", test.args[1], position or end_of(test))
             source.subject = test.args[0]
             self.scope.narrowings.append((test.args[0].id, source))
 
@@ -231,7 +168,7 @@ class _Scanner:
                 ExpressionFact(item.context_expr, self.scope, self.context, is_async)
             )
             if item.optional_vars is not None:
-                position = _end(item.optional_vars, item.context_expr)
+                position = end_of(item.optional_vars, item.context_expr)
                 self.assign(item.optional_vars, self.source("entered", item.context_expr, position))
         self.nested(node.body)
 
@@ -246,7 +183,7 @@ class _Scanner:
 
     def do_import(self, node: ast.Import) -> None:
         for alias in node.names:
-            position = _end(node)
+            position = end_of(node)
             if alias.asname:
                 self.bind("import", alias.asname, position, module=alias.name)
             else:
@@ -267,7 +204,7 @@ class _Scanner:
                 self.bind(
                     "from",
                     alias.asname or alias.name,
-                    _end(node),
+                    end_of(node),
                     module=module,
                     attribute=alias.name,
                 )
@@ -381,182 +318,7 @@ class _Scanner:
         self.facts.class_scopes[cls] = inner
         _Scanner(self.file, self.facts, inner).statements(node.body, inner.block)
 
-    # -- expressions -----------------------------------------------------------------------
 
-    def place(self, node: ast.Name) -> None:
-        here = self.here
-        if here.block is not self.block:
-            here = self.here = Place(self.scope, self.block)
-        self.facts.places[node] = here
-
-    def iteration(self, node: ast.expr, is_async: bool = False) -> None:
-        self.facts.iterations.append(ExpressionFact(node, self.scope, self.context, is_async))
-
-    def expression(
-        self,
-        node: ast.expr,
-        role: str = "other",
-        call: ast.Call | None = None,
-        keyword: str | None = None,
-        position: int | None = None,
-    ) -> None:
-        """Visit an expression. `role` says what becomes of its value."""
-        kind = type(node)
-        if kind is ast.Name:
-            assert isinstance(node, ast.Name)
-            self.place(node)
-            if role not in ("called", "receiver", "annotation"):
-                self.use(node, role, call, keyword, position)
-        elif kind is ast.Attribute:
-            assert isinstance(node, ast.Attribute)
-            self.expression(node.value, "receiver" if role != "annotation" else role)
-            if role != "annotation":
-                self.facts.attributes.append(ExpressionFact(node, self.scope, self.context))
-                if role != "called":
-                    self.use(node, role, call, keyword, position)
-        elif kind is ast.Constant:
-            return
-        else:
-            handler = _EXPRESSIONS.get(kind)
-            if handler is not None:
-                handler(self, node, role)
-            else:
-                self.children(node, "annotation" if role == "annotation" else "other")
-
-    def children(self, node: ast.AST, role: str) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self.expression(child, role)
-            elif isinstance(child, (ast.keyword, ast.comprehension)):
-                self.children(child, role)
-
-    def use(
-        self,
-        node: ast.Name | ast.Attribute,
-        role: str,
-        call: ast.Call | None,
-        keyword: str | None,
-        position: int | None,
-    ) -> None:
-        if isinstance(node.ctx, ast.Load) and role != "receiver":
-            kind: ReferenceKind = role if role in _ROLES else "other"  # type: ignore[assignment]
-            self.facts.uses.append(UseFact(node, self.scope, kind, call, keyword, position))
-
-    def do_call(self, node: ast.Call, role: str) -> None:
-        self.expression(node.func, "called")
-        for index, argument in enumerate(node.args):
-            if isinstance(argument, ast.Starred):
-                self.expression(argument, "argument")
-            else:
-                self.expression(argument, "argument", node, None, index)
-        for entry in node.keywords:
-            self.expression(entry.value, "argument", node, entry.arg, None)
-        self.facts.calls.append(
-            CallFact(node, self.scope, self.context, role == "awaited", role == "decorator")
-        )
-
-    def do_await(self, node: ast.Await, role: str) -> None:
-        self.expression(node.value, "awaited")
-
-    def do_container(self, node: ast.List | ast.Tuple | ast.Set, role: str) -> None:
-        inner = role if role == "annotation" else "container"
-        for element in node.elts:
-            self.expression(element, inner)
-
-    def do_dict(self, node: ast.Dict, role: str) -> None:
-        for key in node.keys:
-            if key is not None:
-                self.expression(key, "container")
-        for value in node.values:
-            self.expression(value, "container")
-
-    def do_branches(self, node: ast.IfExp, role: str) -> None:
-        self.expression(node.test)
-        self.expression(node.body, role)
-        self.expression(node.orelse, role)
-
-    def do_bool(self, node: ast.BoolOp, role: str) -> None:
-        for value in node.values:
-            self.expression(value, role)
-
-    def do_starred(self, node: ast.Starred, role: str) -> None:
-        self.expression(node.value, "other")
-        self.iteration(node.value)
-
-    def do_named(self, node: ast.NamedExpr, role: str) -> None:
-        self.expression(node.value, "assigned")
-        scope = self.scope
-        while scope.kind == "comprehension" and scope.parent is not None:
-            scope = scope.parent
-        self.place(node.target)
-        scope.bind(node.target.id, Binding("value", self.block, _end(node), scope, node=node.value))
-
-    def do_yield(self, node: ast.Yield | ast.YieldFrom, role: str) -> None:
-        if node.value is not None:
-            self.expression(node.value, "returned")
-            if isinstance(node, ast.YieldFrom):
-                self.iteration(node.value)
-        if self.scope.function is not None:
-            self.facts.yields.setdefault(self.scope.function, []).append(node)
-
-    def do_lambda(self, node: ast.Lambda, role: str) -> None:
-        for default in [*node.args.defaults, *[d for d in node.args.kw_defaults if d]]:
-            self.expression(default)
-        inner = self.inner("lambda", Context(in_lambda=True))
-        for param in parameters(node.args):
-            inner.bind("opaque", param.name, (0, 0))
-        self.facts.lambdas[node] = inner.scope
-        inner.expression(node.body, "returned")
-
-    def inner(self, kind: ScopeKind, context: Context) -> _Scanner:
-        scope = Scope(kind, self.scope, self.file, self.scope.function, self.scope.cls, self.block)
-        return _Scanner(self.file, self.facts, scope, context)
-
-    def do_comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, role: str
-    ) -> None:
-        if self.context.in_lambda:
-            context = self.context
-        elif isinstance(node, ast.GeneratorExp):
-            context = Context(in_genexp=True)
-        else:
-            context = Context(in_comprehension=True)
-        inner = self.inner("comprehension", context)
-        for index, generator in enumerate(node.generators):
-            # the first iterable runs outside the comprehension's own scope
-            visitor = self if index == 0 else inner
-            visitor.expression(generator.iter)
-            visitor.iteration(generator.iter, bool(generator.is_async))
-            inner.assign(generator.target, inner.source("element", generator.iter, (0, 0)))
-            for condition in generator.ifs:
-                inner.expression(condition)
-        if isinstance(node, ast.DictComp):
-            inner.expression(node.key)
-            inner.expression(node.value, "container")
-        else:
-            inner.expression(node.elt, "container")
-
-    def do_subscript(self, node: ast.Subscript, role: str) -> None:
-        inner = "annotation" if role == "annotation" else "other"
-        self.expression(node.value, inner)
-        self.expression(node.slice, inner)
-
-    def do_binary(self, node: ast.BinOp, role: str) -> None:
-        inner = "annotation" if role == "annotation" else "other"
-        self.expression(node.left, inner)
-        self.expression(node.right, inner)
-
-    def do_compare(self, node: ast.Compare, role: str) -> None:
-        inner = "annotation" if role == "annotation" else "other"
-        self.expression(node.left, inner)
-        for other in node.comparators:
-            self.expression(other, inner)
-
-    def do_joined(self, node: ast.JoinedStr | ast.FormattedValue, role: str) -> None:
-        self.children(node, "other")
-
-
-_ROLES = ("argument", "assigned", "returned", "decorator", "container")
 _STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
     ast.Assign: _Scanner.do_assign,
     ast.AnnAssign: _Scanner.do_ann_assign,
@@ -581,28 +343,4 @@ _STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
     ast.FunctionDef: _Scanner.do_function,
     ast.AsyncFunctionDef: _Scanner.do_function,
     ast.ClassDef: _Scanner.do_class,
-}
-_EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
-    ast.Call: _Scanner.do_call,
-    ast.Await: _Scanner.do_await,
-    ast.List: _Scanner.do_container,
-    ast.Tuple: _Scanner.do_container,
-    ast.Set: _Scanner.do_container,
-    ast.Dict: _Scanner.do_dict,
-    ast.IfExp: _Scanner.do_branches,
-    ast.BoolOp: _Scanner.do_bool,
-    ast.Starred: _Scanner.do_starred,
-    ast.Subscript: _Scanner.do_subscript,
-    ast.BinOp: _Scanner.do_binary,
-    ast.Compare: _Scanner.do_compare,
-    ast.NamedExpr: _Scanner.do_named,
-    ast.Yield: _Scanner.do_yield,
-    ast.YieldFrom: _Scanner.do_yield,
-    ast.Lambda: _Scanner.do_lambda,
-    ast.ListComp: _Scanner.do_comprehension,
-    ast.SetComp: _Scanner.do_comprehension,
-    ast.DictComp: _Scanner.do_comprehension,
-    ast.GeneratorExp: _Scanner.do_comprehension,
-    ast.JoinedStr: _Scanner.do_joined,
-    ast.FormattedValue: _Scanner.do_joined,
 }

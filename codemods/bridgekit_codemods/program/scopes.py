@@ -140,6 +140,8 @@ def reaching(
 
     From another function every binding counts, because it may run at any time.
     """
+    if len(bindings) == 1 and bindings[0].kind != "narrowed":
+        return bindings
     if any(b.kind == "narrowed" for b in bindings):
         # a test says something where it holds and nothing elsewhere: it does not bind the name
         bindings = [

@@ -1,32 +1,29 @@
-"""Call sites and references from the facts and the inferred types."""
+"""Call sites from the facts and the inferred types."""
 
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Iterable
 
+from bridgekit_codemods.program.callees import RANK, Callees, add
 from bridgekit_codemods.program.calls import (
-    AttributeUse,
     CallKind,
     CallSite,
     Grade,
-    Reference,
     Target,
 )
-from bridgekit_codemods.program.facts import CallFact, Context, ExpressionFact, UseFact
+from bridgekit_codemods.program.facts import CallFact, Context, ExpressionFact
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.results import MANAGERS
 from bridgekit_codemods.program.scopes import Scope
-from bridgekit_codemods.program.symbols import Class, Function
+from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import (
-    NONE,
     NOTHING,
     UNKNOWN,
     TypeRef,
     Types,
-    external,
     is_mock,
+    ordered,
 )
 
 _CONSUMERS = frozenset(
@@ -38,9 +35,6 @@ _CONSUMERS = frozenset(
         "collections.deque", "itertools.chain", "itertools.islice",
     }
 )  # fmt: skip
-_RANK: dict[str, int] = {
-    "exact": 0, "method": 1, "override": 2, "traced": 3, "engine": 4, "guess": 5,
-}  # fmt: skip
 
 
 class Sites:
@@ -49,6 +43,8 @@ class Sites:
     def __init__(self, engine: Inference) -> None:
         self.engine = engine
         self.facts = engine.facts
+        self._known: dict[tuple[Function, str], Target] = {}
+        self.callees = Callees(engine)
         self.properties = {
             fn.name for fn in self.facts.functions.values() if fn.cls is not None and fn.is_property
         }
@@ -83,15 +79,14 @@ class Sites:
         receiver: Types = NOTHING,
         awaited: bool = False,
     ) -> CallSite:
-        ordered = sorted(targets, key=lambda f: (_RANK[targets[f]], f.qualname))
         return CallSite(
             path=scope.file.path,
             span=scope.file.span(node),
             node=node,
             kind=kind,
             caller=scope.function,
-            targets=tuple(Target(f, _grade(targets[f])) for f in ordered),
-            externals=tuple(sorted(set(externals))),
+            targets=self._targets(targets) if targets else (),
+            externals=tuple(sorted(set(externals))) if externals else (),
             name=name,
             receiver=receiver,
             in_lambda=context.in_lambda,
@@ -100,96 +95,29 @@ class Sites:
             awaited=awaited,
         )
 
+    def _targets(self, grades: dict[Function, str]) -> tuple[Target, ...]:
+        found: list[Function] = list(grades)
+        if len(found) > 1:
+            found.sort(key=lambda f: (RANK[grades[f]], f.qualname))
+        return tuple(self._target(f, grades[f]) for f in found)
+
+    def _target(self, fn: Function, grade: str) -> Target:
+        known = self._known.get((fn, grade))
+        if known is None:
+            known = self._known[fn, grade] = Target(fn, _grade(grade))
+        return known
+
     # -- calls -----------------------------------------------------------------------------
 
     def _call(self, fact: CallFact) -> CallSite:
         func = fact.node.func
         callees = self.engine.types(func)
-        targets, externals = self._callees(callees, self.engine.is_open_class(func))
+        targets, externals = self.callees.of(callees, self.engine.is_open_class(func))
         receiver = self.engine.types(func.value) if isinstance(func, ast.Attribute) else NOTHING
         return self._site(
             "call", fact.node, fact.scope, fact.context, targets, externals,
             name=_last_name(func), receiver=receiver, awaited=fact.awaited,
         )  # fmt: skip
-
-    def _callees(self, callees: Types, open_class: bool) -> tuple[dict[Function, str], set[str]]:
-        """Project functions with grades, and library names, that calling these values reaches."""
-        targets: dict[Function, str] = {}
-        externals: set[str] = set()
-        doubtful = False
-        for ref in sorted(callees):
-            if ref == NONE:
-                continue
-            known = self._callee(ref, open_class, targets, externals)
-            doubtful = doubtful or not known
-        doubles = {name for name in externals if is_mock(external(name))}
-        if targets:
-            # a double stands in for the real thing and does not make it doubtful
-            externals -= doubles
-        if targets and (doubtful or externals):
-            targets = dict.fromkeys(targets, "guess")
-        return targets, externals
-
-    def _callee(
-        self, ref: TypeRef, open_class: bool, targets: dict[Function, str], externals: set[str]
-    ) -> bool:
-        """Add what calling one value reaches; False when that is not known to be all."""
-        if ref.name == "function":
-            fn = self.facts.functions.get(ref.args[0].name)
-            if fn is not None:
-                _add(targets, fn, ref.args[1].name)
-            return fn is not None
-        if ref.name == "functools.partial" and ref.args:
-            return self._callee(ref.args[0], open_class, targets, externals)
-        if ref.name == "type":
-            cls = self.facts.classes.get(ref.args[0].name)
-            if cls is not None:
-                self._constructor(cls, open_class, targets, externals)
-            return cls is not None
-        if ref.name == "external":
-            name = ref.args[0].name
-            root, _, last = name.rpartition(".")
-            if root == "builtins" and not hasattr(builtins, last):
-                return False
-            externals.add(name)
-            return True
-        cls = self.facts.classes.get(ref.name)
-        if cls is not None:
-            fn = self.engine.members.find_method(cls, "__call__")
-            if fn is None:
-                return False
-            _add(targets, fn, "method")
-            for subclass in self.engine.members.descendants(cls):
-                other = self.engine.members.find_method(subclass, "__call__")
-                if other is not None:
-                    _add(targets, other, "override")
-            return True
-        if ref.name.startswith("bridgekit."):
-            externals.add(ref.name)
-            return True
-        if "." in ref.name:
-            externals.add(f"{ref.name}.__call__")
-            return True
-        return False
-
-    def _constructor(
-        self, cls: Class, open_class: bool, targets: dict[Function, str], externals: set[str]
-    ) -> None:
-        members = self.engine.members
-        found = False
-        for name in ("__new__", "__init__", "__post_init__"):
-            fn = members.find_method(cls, name)
-            if fn is not None:
-                _add(targets, fn, "exact")
-                found = True
-        if open_class:
-            for subclass in members.descendants(cls):
-                fn = members.find_method(subclass, "__init__")
-                if fn is not None:
-                    _add(targets, fn, "override")
-        if not found:
-            bases = [b for b in cls.mro if isinstance(b, str) and b != "?"]
-            externals.update(bases[:1])
 
     def _consumed(self, fact: CallFact) -> list[CallSite]:
         """`list(x)`, `next(x)`, `sum(x)`, ...: the call runs the iterator."""
@@ -214,11 +142,11 @@ class Sites:
         )
         targets: dict[Function, str] = {}
         doubtful = not receivers
-        for ref in sorted(receivers):
+        for ref in ordered(receivers):
             if ref == UNKNOWN or ref.name == "external":
                 doubtful = True
             for fn, grade in self._property_functions(ref, key):
-                _add(targets, fn, grade)
+                add(targets, fn, grade)
         if not targets and not doubtful:
             return []
         if doubtful:
@@ -260,7 +188,7 @@ class Sites:
         targets, externals, doubtful = self._protocol(fact.node, names)
         producers = self._producers(fact.node, managers=True)
         for fn, grade in producers.items():
-            _add(targets, fn, grade)
+            add(targets, fn, grade)
         return self._implicit("with", fact, targets, externals, doubtful, names[0])
 
     def _iteration(self, fact: ExpressionFact) -> list[CallSite]:
@@ -271,9 +199,9 @@ class Sites:
                 cls = self.facts.classes.get(ref.name)
                 step = self.engine.members.find_method(cls, names[1]) if cls else None
                 if step is not None:
-                    _add(targets, step, targets[fn])
+                    add(targets, step, targets[fn])
         for fn, grade in self._producers(fact.node, managers=False).items():
-            _add(targets, fn, grade)
+            add(targets, fn, grade)
         return self._implicit("iter", fact, targets, externals, doubtful, names[0])
 
     def _implicit(
@@ -310,20 +238,20 @@ class Sites:
         targets: dict[Function, str] = {}
         externals: set[str] = set()
         doubtful = False
-        for ref in sorted(self.engine.types(node)):
+        for ref in ordered(self.engine.types(node)):
             cls = self.facts.classes.get(ref.name)
             if cls is not None:
                 for name in names:
                     fn = members.find_method(cls, name)
                     if fn is not None:
-                        _add(targets, fn, "method")
+                        add(targets, fn, "method")
                     else:
                         bases = [b for b in cls.mro if isinstance(b, str) and b.count(".")]
                         externals.update(f"{b}.{name}" for b in bases if _is_library_class(b))
                     for subclass in members.descendants(cls):
                         other = members.find_method(subclass, name)
                         if other is not None:
-                            _add(targets, other, "override")
+                            add(targets, other, "override")
             elif ref == UNKNOWN:
                 doubtful = True
             elif "." in ref.name and ref.name not in MANAGERS and not is_mock(ref):
@@ -334,7 +262,7 @@ class Sites:
         """Project generator functions whose call, written right here, makes the value."""
         if not isinstance(node, ast.Call):
             return self._producers_of_name(node, managers=managers)
-        targets, _ = self._callees(self.engine.types(node.func), False)
+        targets, _ = self.callees.of(self.engine.types(node.func), False)
         return {
             fn: grade
             for fn, grade in targets.items()
@@ -355,7 +283,7 @@ class Sites:
         return {}
 
     def _decorator(self, node: ast.expr, scope: Scope) -> list[CallSite]:
-        targets, externals = self._callees(self.engine.types(node), False)
+        targets, externals = self.callees.of(self.engine.types(node), False)
         if not targets and not externals:
             return []
         return [
@@ -363,65 +291,6 @@ class Sites:
                 "decorator", node, scope, Context(), targets, externals, name=_last_name(node)
             )
         ]
-
-    # -- values ----------------------------------------------------------------------------
-
-    def references(self) -> list[Reference]:
-        """Project functions used as values. Parameters that hold functions do not count: what is
-        passed to them is recorded where it is passed."""
-        found: list[Reference] = []
-        for use in self.facts.uses:
-            named = [r.args[0].name for r in self.engine.types(use.node) if r.name == "function"]
-            if named and not self._is_parameter(use):
-                for name in sorted(named):
-                    fn = self.facts.functions.get(name)
-                    if fn is not None:
-                        found.append(self._reference(use, fn))
-        return sorted(found, key=lambda r: (r.path, r.span, r.function.qualname))
-
-    def _is_parameter(self, use: UseFact) -> bool:
-        if not isinstance(use.node, ast.Name):
-            return False
-        place = self.facts.places.get(use.node)
-        found = self.engine.linker.lookup(place.scope, use.node.id) if place is not None else None
-        return found is not None and all(b.kind == "param" for b in found[1])
-
-    def _reference(self, use: UseFact, fn: Function) -> Reference:
-        consumer = None
-        if use.call is not None:
-            targets, externals = self._callees(self.engine.types(use.call.func), False)
-            names = [*(f.qualname for f in targets), *sorted(externals)]
-            owner = [r.args[0].name for r in self.engine.types(use.call.func) if r.name == "type"]
-            consumer = (sorted(owner) or sorted(names) or [None])[0]  # type: ignore[list-item]
-        return Reference(
-            use.scope.file.path, use.scope.file.span(use.node), use.node, fn, use.scope.function,
-            use.kind, consumer, use.keyword, use.position,
-        )  # fmt: skip
-
-    def relationship_uses(self, names: set[str]) -> list[AttributeUse]:
-        """Accesses of attributes that are relationships of a model."""
-        found = []
-        for fact in self.facts.attributes:
-            node = fact.node
-            if isinstance(node, ast.Attribute) and node.attr in names:
-                scope = fact.scope
-                found.append(
-                    AttributeUse(
-                        scope.file.path,
-                        scope.file.span(node),
-                        node,
-                        scope.function,
-                        self.engine.types(node.value),
-                        node.attr,
-                    )
-                )
-        return sorted(found, key=lambda u: (u.path, u.span))
-
-
-def _add(targets: dict[Function, str], fn: Function, grade: str) -> None:
-    known = targets.get(fn)
-    if known is None or _RANK[grade] < _RANK[known]:
-        targets[fn] = grade
 
 
 def _grade(text: str) -> Grade:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from bridgekit_codemods.program.source import TEMPLATE_SUFFIXES
 
@@ -21,13 +22,15 @@ _MEMBER = re.compile(r"(?<=[\w\])])\s*\.\s*([A-Za-z_]\w*)")
 def template_attributes(sources: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
     """For every template the attribute names it reads (`a.b.c` gives b and c)."""
     return {
-        path: _attributes(data.decode("utf-8", "replace"))
+        path: _attributes(data)
         for path, data in sorted(sources.items())
         if path.endswith(TEMPLATE_SUFFIXES)
     }
 
 
-def _attributes(text: str) -> frozenset[str]:
+@lru_cache(maxsize=1024)
+def _attributes(data: bytes) -> frozenset[str]:
+    text = data.decode("utf-8", "replace")
     if jinja2 is not None:
         try:
             tree = jinja2.Environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -66,6 +67,12 @@ def instance(dotted: str) -> TypeRef:
     return UNKNOWN if name in _SPECIAL else TypeRef(name)
 
 
+def ordered(types: Types) -> Iterable[TypeRef]:
+    """The types in a stable order."""
+    return sorted(types) if len(types) > 1 else types
+
+
+@lru_cache(maxsize=65536)
 def is_mock(ref: TypeRef) -> bool:
     """Whether a value is a test double, which stands in for something else."""
     name = ref.args[0].name if ref.name == "external" else ref.name

@@ -79,7 +79,9 @@ class SqlalchemyEngine:
         """`sa.create_engine` and `orm.Session`, through an imported module."""
         assert source.tree is not None
         needed = Needed(source, "bridgekit")
-        for node in source.of(ast.Attribute):
+        for node in source.nodes:
+            if not isinstance(node, ast.Attribute):
+                continue
             name = _through_module(program, source, node)
             if name is None:
                 continue
@@ -93,11 +95,11 @@ class SqlalchemyEngine:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in (*source.of(ast.Import), *source.of(ast.ImportFrom)):
+            for node in source.nodes:
                 modules = _imported_modules(node)
                 if any(module.split(".")[0] == "flask_sqlalchemy" for module in modules):
                     yield Finding(
-                        source.path, node.lineno, self.code,
+                        source.path, getattr(node, "lineno", 1), self.code,
                         "Flask-SQLAlchemy makes the engine and its sessions itself",
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
@@ -119,7 +121,7 @@ def _is_migration(source: SourceFile) -> bool:
     assert source.tree is not None
     return any(
         module.split(".")[0] == "alembic"
-        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
+        for node in source.nodes
         for module in _imported_modules(node)
     )
 
@@ -140,8 +142,8 @@ def _drivers(program: Program) -> list[str]:
         node.value
         for source in program.files.values()
         if source.tree is not None and not source.is_test
-        for node in source.of(ast.Constant)
-        if isinstance(node.value, str)
+        for node in source.nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     return [
         driver

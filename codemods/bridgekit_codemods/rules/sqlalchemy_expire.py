@@ -110,9 +110,10 @@ def _factories(program: Program) -> Iterator[_Factory]:
     for source in program.files.values():
         if source.tree is None:
             continue
-        for node in source.of(ast.Call):
+        for node in source.nodes:
             if (
-                isinstance(node.func, ast.Name | ast.Attribute)
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name | ast.Attribute)
                 and program.resolve(source.path, node.func) in _FACTORIES
             ):
                 yield _Factory(source, node)
