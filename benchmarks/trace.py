@@ -3,6 +3,7 @@
     python benchmarks/trace.py                                  # the example and a made program
     python benchmarks/trace.py PROGRAM --run "python -m pytest -q tests/unit"
     python benchmarks/trace.py --python .venv-3.12/bin/python --rounds 9
+    python benchmarks/trace.py PROGRAM --run ... --calls         # what each kind of collector sees
 
 Every command runs with and without the collector in turn, the order swapped from round to round.
 Only CPU time counts (user and system, of the command and of what it starts), because other work on
@@ -16,6 +17,7 @@ can meet; nothing else runs in it that the calls could hide behind.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shlex
@@ -30,6 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "codemods"))
+from bridgekit_codemods.tracing.record import Trace  # noqa: E402 (the line above)
 from bridgekit_codemods.tracing.run import traced_environment  # noqa: E402 (the line above)
 
 EXAMPLE = ROOT / "examples/legacy_app"
@@ -119,6 +122,27 @@ def measure(name: str, command: Sequence[str], directory: Path, rounds: int) -> 
     return Measured(name, plain, traced)
 
 
+def seen(command: Sequence[str], directory: Path, hook: str) -> set[tuple[object, object]]:
+    """The calls that one kind of collector sees in one run."""
+    with tempfile.TemporaryDirectory() as out:
+        env = traced_environment(os.environ, directory, out) | {"BRIDGEKIT_TRACE_HOOK": hook}
+        cpu(command, directory, env)
+        trace = Trace()
+        for part in sorted(Path(out).glob("*.json")):
+            trace.add(json.loads(part.read_bytes()))
+    return {(place, function) for place, found in trace.calls.items() for function in found}
+
+
+def compare(name: str, command: Sequence[str], directory: Path) -> str:
+    """How many calls the profile hook sees, which misses few, and how many of them monitoring."""
+    hooked, watched = (seen(command, directory, hook) for hook in ("profile", ""))
+    both = len(hooked & watched)
+    return (
+        f"{name}: {len(hooked)} calls seen by the profile hook, {both} of them by sys.monitoring "
+        f"({both / len(hooked):.1%}), and {len(watched - hooked)} by that alone"
+    )
+
+
 def programs(options: argparse.Namespace, folder: Path) -> list[tuple[str, Sequence[str], Path]]:
     if options.program is not None:
         directory = options.program.resolve()
@@ -155,6 +179,7 @@ def main() -> int:
     parser.add_argument("--run", help="its test command")
     parser.add_argument("--python", default=sys.executable, help="interpreter of built-in programs")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", action="store_true", help="compare what is seen instead")
     parser.add_argument("--limit", type=float, help="fail above this many per cent added")
     options = parser.parse_args()
     if (options.program is None) != (options.run is None):
@@ -162,8 +187,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for name, command, directory in programs(options, Path(folder).resolve()):
+            if options.calls:
+                print(compare(name, command, directory))
+                continue
             rows.append(measure(name, command, directory, options.rounds))
             print(f"{name}: {rows[-1].ratio - 1:+.1%}", file=sys.stderr)
+        if options.calls:
+            return 0
         first = shlex.split(options.run)[0] if options.run else options.python
         says = subprocess.run([first, "--version"], capture_output=True, text=True, check=False)
         print(table(rows, says.stdout.strip()))

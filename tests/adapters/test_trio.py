@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -356,6 +356,34 @@ def test_abandoned(run: Run) -> None:
         assert scope.cancelled_caught
         assert limiter.borrowed_tokens == 1
         go.set()
+        assert await to_thread.run_sync(ended.wait, 30)
+
+    run(main)
+
+
+def test_a_thread_that_asks_all_the_time_can_be_left(run: Run) -> None:
+    """The task hardly ever sleeps, and learns of its cancellation nevertheless."""
+    stop, ended = threading.Event(), threading.Event()
+
+    async def nothing() -> None:
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+
+    def soon(scope: anyio.CancelScope) -> None:
+        scope.deadline = anyio.current_time() + 0.01
+
+    def asks(scope: anyio.CancelScope) -> None:
+        from_thread.run_sync(soon, scope)
+        while not stop.is_set():
+            with suppress(BaseException):
+                async_to_sync(nothing)()
+        ended.set()
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(asks, scope, abandon_on_cancel=True)
+        assert scope.cancelled_caught
+        assert not ended.is_set()
+        stop.set()
         assert await to_thread.run_sync(ended.wait, 30)
 
     run(main)

@@ -55,12 +55,12 @@ def walk(planner: RulePlanner) -> Iterator[tuple[Step, dict[str, bytes]]]:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts the colourings, the programs and the parsed files that are made."""
+    """Counts the colourings (of now, and of what lies ahead), the programs and the parsed files."""
     counter: Counter[str] = Counter()
     colour, load, parse = Colours.__init__, Program.__init__, ast.parse
 
     def colouring(self: Colours, program: Program) -> None:
-        counter["colours"] += 1
+        counter["colours" if type(self) is Colours else "ahead"] += 1
         colour(self, program)
 
     def loading(self: Program, *arguments: object) -> None:
@@ -98,6 +98,7 @@ def test_all_rules_see_one_program_and_its_one_colouring(counted: Counter[str]) 
     # the walk ends with a look at the last program, which finds nothing to do
     assert counted["programs"] == steps + 1
     assert counted["colours"] <= steps + 1
+    assert counted["ahead"] <= steps + 1
 
     counted.clear()
     planner.findings(sources, NOTHING_KEPT)
@@ -108,7 +109,7 @@ def test_the_first_look_colours_once(counted: Counter[str]) -> None:
     planner = build_planner()
     planner.next_step(SOURCES, NOTHING_KEPT)
     planner.findings(SOURCES, NOTHING_KEPT)
-    assert (counted["programs"], counted["colours"]) == (1, 1)
+    assert (counted["programs"], counted["colours"], counted["ahead"]) == (1, 1, 1)
 
 
 def test_a_step_is_verified_in_the_program_in_which_the_next_is_sought(

@@ -10,7 +10,7 @@ from bridgekit_codemods.migration.errors import PlannerError
 from bridgekit_codemods.migration.integrity import check_tests
 from bridgekit_codemods.migration.patches import patch
 from bridgekit_codemods.migration.runner import Sources, changed, overlay, tree_digest
-from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Planner, Step
+from bridgekit_codemods.planning.steps import NO_BRIDGES, Bridges, Forecaster, Planner, Step
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,31 @@ class PlannedStep:
     objections: tuple[str, ...] = ()
     bridges: Bridges = NO_BRIDGES
     """Those of the program after the step; a step that is refused changes nothing."""
+    foreseen: tuple[str, ...] | None = None
+    """The files of a step that was not taken but foreseen; there is no difference then."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that change, sorted."""
+        return tuple(sorted(self.step.changes)) if self.foreseen is None else self.foreseen
+
+
+def outline(
+    planner: Forecaster,
+    sources: Sources,
+    kept: frozenset[str] = frozenset(),
+    until: str | None = None,
+    first_number: int = 1,
+) -> Iterator[PlannedStep]:
+    """Yield the steps that the planner foresees, in order, without taking any.
+
+    What only the result of a step shows (an objection of the checks, say) is not known here.
+    ``until`` is a key or a number; the step it names is the last.
+    """
+    for number, each in enumerate(planner.forecast(sources, kept), first_number):
+        yield PlannedStep(number, each.step, "", (), each.bridges, each.files)
+        if until in {each.step.key, str(number)}:
+            return
 
 
 def preview(

@@ -248,7 +248,8 @@ class Colours:
             return True
         forms = forms or self.forms
         for site in self.sites(function):
-            if any(self.native(target.function) for target in site.targets):
+            # sync code that calls an `async def` itself hands the coroutine on and does not wait
+            if any(target.function in self.facades for target in site.targets):
                 return True
             kinds = forms(site)
             if kinds if only is None else kinds & only:

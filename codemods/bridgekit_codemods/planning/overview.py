@@ -24,6 +24,23 @@ class Closure:
 
 
 @dataclass(frozen=True)
+class Barrier:
+    """Something that keeps functions sync, in one place or several of its kind."""
+
+    what: str
+    """What it keeps sync: a kind of waiting, `views`, a `family` of overrides, `functions`."""
+    code: str
+    reason: str
+    """That of the first place."""
+    remedy: str
+    path: str
+    line: int
+    places: int
+    functions: int
+    """Functions that wait for that kind, the views, the overrides, or those with the obstacle."""
+
+
+@dataclass(frozen=True)
 class Overview:
     """The scope of a plan in numbers."""
 
@@ -34,5 +51,7 @@ class Overview:
     left out."""
     weighed: tuple[Weighed, ...] = ()
     """Families of overrides, and whether each is flipped or bridged."""
+    barriers: tuple[Barrier, ...] = ()
+    """What keeps most of the program sync."""
     kept: tuple[str, ...] = ()
     """Functions that the program's settings keep sync although they wait."""

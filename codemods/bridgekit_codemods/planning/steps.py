@@ -6,9 +6,9 @@ simulated in memory and a run can be resumed by planning again from the files as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from bridgekit_codemods.planning.overview import Overview
@@ -62,6 +62,26 @@ class Bridges:
 
 
 NO_BRIDGES = Bridges()
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A step to come as far as it can be known without taking it: what it writes is not."""
+
+    step: Step
+    files: tuple[str, ...]
+    """Those that change, as far as that is known without writing them."""
+    bridges: Bridges
+    """Those of the program after the step."""
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Foresees all steps from one reading of the program."""
+
+    def forecast(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Iterator[Foreseen]:
+        """The steps to come, in order, under the keys that `next_step` gives them."""
+        ...
 
 
 class Planner(Protocol):

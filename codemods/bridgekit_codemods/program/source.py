@@ -12,10 +12,10 @@ import os
 import re
 import tokenize
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from bridgekit_codemods.tracing.record import TRACE_FILE
 
@@ -30,6 +30,7 @@ _SETTINGS = re.compile(
     r"(pyproject\.toml|pytest\.ini|tox\.ini|setup\.cfg|requirements[\w.-]*\.(txt|in))\Z"
 )
 _TEST_FILE = re.compile(r"(test_.*|.*_test|conftest)\.py\Z")
+_N = TypeVar("_N", bound=ast.AST)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
@@ -64,6 +65,7 @@ class SourceFile:
     error: SyntaxProblem | None
     _lines: list[str] | None = field(default=None, repr=False)
     _nodes: tuple[ast.AST, ...] | None = field(default=None, repr=False)
+    _by_kind: dict[type[ast.AST], list[ast.AST]] | None = field(default=None, repr=False)
     _parents: dict[ast.AST, ast.AST] | None = field(default=None, repr=False)
 
     @property
@@ -72,6 +74,14 @@ class SourceFile:
         if self._nodes is None:
             self._nodes = () if self.tree is None else tuple(ast.walk(self.tree))
         return self._nodes
+
+    def of(self, kind: type[_N]) -> Sequence[_N]:
+        """The nodes of exactly that class, in the order of `ast.walk`."""
+        if self._by_kind is None:
+            self._by_kind = {}
+            for node in self.nodes:
+                self._by_kind.setdefault(type(node), []).append(node)
+        return cast("Sequence[_N]", self._by_kind.get(kind, ()))
 
     @property
     def parents(self) -> dict[ast.AST, ast.AST]:

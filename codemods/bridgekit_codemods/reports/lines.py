@@ -6,7 +6,7 @@ Every function takes plain values and yields lines without styling and without a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from bridgekit_codemods.migration.checks import Problem
 from bridgekit_codemods.migration.ledger import Applied, History, Kept
@@ -42,14 +42,21 @@ def survey(result: Survey) -> Iterator[str]:
     yield from findings(result.findings)
 
 
-def findings(found: Iterable[Finding]) -> Iterator[str]:
-    """One line for what was found, one for the remedy."""
+def findings(found: Iterable[Finding], shown: int | None = None) -> Iterator[str]:
+    """One line for what was found, one for the remedy; `shown` of each code at most."""
     found = list(found)
     yield count(len(found), "finding")
+    seen: Counter[str] = Counter()
     for finding in found:
+        seen[finding.code] += 1
+        if shown is not None and seen[finding.code] > shown:
+            continue
         where = f" [{finding.function}]" if finding.function else ""
         yield f"  {finding.path}:{finding.line}: {finding.code} {finding.reason}{where}"
         yield f"      remedy: {finding.remedy}"
+    for code, number in seen.most_common():
+        if shown is not None and number > shown:
+            yield f"  {code}: {number - shown} more, which --json lists"
 
 
 def planned(step: PlannedStep, diff: bool = True) -> Iterator[str]:
@@ -60,10 +67,10 @@ def planned(step: PlannedStep, diff: bool = True) -> Iterator[str]:
         ("changes together", step.step.members),
         ("bridges added", step.step.bridges_added),
         ("bridges removed", step.step.bridges_removed),
-        ("files", sorted(step.step.changes)),
+        ("files", step.files),
     ):
         if names:
-            yield f"  {label}: {', '.join(names)}"
+            yield f"  {label}: {listed(names)}"
     for objection in step.objections:
         yield f"  would be kept back: {objection}"
     if diff:
@@ -71,9 +78,16 @@ def planned(step: PlannedStep, diff: bool = True) -> Iterator[str]:
     yield ""
 
 
-def plan_summary(steps: int, found: Iterable[Finding]) -> Iterator[str]:
+def plan_summary(steps: int, found: Iterable[Finding], shown: int | None = None) -> Iterator[str]:
+    """How many steps there are, and what stays as it is; `shown` findings of each code at most."""
     yield count(steps, "step") + " to come" if steps else "nothing to do"
-    yield from findings(found)
+    yield from findings(found, shown)
+
+
+def listed(names: Sequence[str], shown: int = 20) -> str:
+    """The names, or how many there are beyond the first."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def status(history: History) -> Iterator[str]:

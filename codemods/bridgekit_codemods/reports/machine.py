@@ -45,7 +45,7 @@ def plan(
                 "bridges_added": list(planned.step.bridges_added),
                 "bridges_removed": list(planned.step.bridges_removed),
                 "milestone": planned.step.milestone,
-                "files": sorted(planned.step.changes),
+                "files": list(planned.files),
                 "diff": planned.diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
                 "objections": list(planned.objections),
             }

@@ -16,6 +16,7 @@ from bridgekit_codemods.reports.model import Recording
 from bridgekit_codemods.walk.facts import FunctionFacts, Link
 
 _SHOWN = 10
+_BARRIERS = 5
 
 
 def overview(result: Overview) -> Iterator[str]:
@@ -31,9 +32,44 @@ def overview(result: Overview) -> Iterator[str]:
     yield f"scope: {result.scope.words()}: {_functions(result.becoming_async)} async"
     for family in result.weighed:
         yield f"weighed: {family.words()}: {'bridged' if family.bridged else 'flipped'}"
+    yield from _barriers(result)
     if result.kept:
         yield f"kept sync by pyproject.toml: {_listed(result.kept)}"
     yield ""
+
+
+def _barriers(result: Overview) -> Iterator[str]:
+    """What keeps functions sync: all kinds of waiting, and the commonest in single functions."""
+    whole = [b for b in result.barriers if b.what not in ("functions", "family")]
+    single = [b for b in result.barriers if b.what in ("functions", "family")]
+    if not whole and not (single and not result.becoming_async):
+        return
+    yield "in the way, the largest first:"
+    for barrier in whole:
+        concerns = (
+            f"{barrier.functions} views and hooks" if barrier.what == "views"
+            else f"{barrier.functions} functions wait for {barrier.what}"
+        )  # fmt: skip
+        yield f"  {concerns}: {barrier.code} {barrier.reason}"
+        yield f"      at {barrier.path}:{barrier.line}{_more(barrier.places - 1)}"
+        yield f"      remedy: {barrier.remedy}"
+    for barrier in single[:_BARRIERS]:
+        if barrier.what == "family":
+            place = f"{barrier.path}:{barrier.line}"
+            yield f"  {barrier.functions} {barrier.reason} ({barrier.code} at {place})"
+            continue
+        yield (
+            f"  {_number(barrier.functions, 'function')}: {barrier.code}, "
+            f"as at {barrier.path}:{barrier.line}: {barrier.reason}"
+        )
+
+
+def _more(places: int) -> str:
+    return f" and {_number(places, 'more place')}" if places else ""
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def planned(step: PlannedStep, diff: bool, gain: Gain | None = None) -> Iterator[str]:
@@ -77,6 +113,8 @@ def facts(found: FunctionFacts) -> Iterator[str]:
         yield f"        remedy: {finding.remedy}"
     yield f"  reached by views and hooks: {_listed(found.entry_points) or 'none'}"
     yield f"  reached by tests: {_listed(found.tests) or 'none'}"
+    if found.traced_tests:
+        yield f"  seen to run in tests: {_listed(found.traced_tests)}"
 
 
 def facts_json(found: FunctionFacts) -> dict[str, Any]:
@@ -91,17 +129,22 @@ def plan(
     problems: Iterable[Problem],
     each: Mapping[int, Gain] | None = None,
     in_all: Gains | None = None,
+    *,
+    exact: bool = True,
 ) -> dict[str, Any]:
-    """The whole plan as JSON values. `each` are the gains by the number of the step."""
+    """The whole plan as JSON values. `each` are the gains by the number of the step; `exact` says
+    whether the steps were taken in memory, or foreseen."""
     steps = list(steps)
     data = machine.plan(steps, findings, problems)
     for planned, entry in zip(steps, data["steps"], strict=True):
         entry["bridges_after"] = asdict(planned.bridges)
         if each is not None and planned.number in each:
             entry["gain"] = asdict(each[planned.number])
+    data["exact"] = exact
     data["scope"] = result.scope.plain()
     data["closures"] = [asdict(closure) for closure in result.closures]
     data["becoming_async"] = result.becoming_async
+    data["in_the_way"] = [asdict(barrier) for barrier in result.barriers]
     data["weighed"] = [asdict(family) | {"bridged": family.bridged} for family in result.weighed]
     data["kept_by_configuration"] = list(result.kept)
     if in_all is not None:

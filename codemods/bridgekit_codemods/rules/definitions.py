@@ -46,8 +46,8 @@ def rename_cache_uses(
     if not any(decorator.dotted in CACHES for decorator in function.decorators):
         return renamed
     for path, file in program.files.items():
-        for node in file.nodes:
-            if not isinstance(node, ast.Attribute) or node.attr not in CACHE_API:
+        for node in file.of(ast.Attribute):
+            if node.attr not in CACHE_API:
                 continue
             if program.resolve(path, node.value) != function.qualname:
                 continue

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
+from bridgekit_codemods.program.symbols import Class
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.bindings import NameTaken, Needed
 from bridgekit_codemods.rules.moves import move_imports, replaced_by
@@ -78,18 +79,32 @@ class FlaskBridge:
                 f"{cls.name} is the project's own subclass of Flask",
                 f"derive it from {_SHIM}.Flask, so that async views share one event loop",
             )
-            for cls in program.classes.values()
-            if _FLASK & set(cls.bases)
+            for cls in own_applications(program)
         )  # fmt: skip
+
+
+def makes_application(program: Program) -> bool:
+    """Says whether the program calls Flask's own class, and has no subclass of it."""
+    made = {dotted for site in program.calls for dotted in site.externals}
+    return bool(made & _FLASK) and not own_applications(program)
+
+
+def own_applications(program: Program) -> list[Class]:
+    """The project's own subclasses of Flask, tests left out: their `async def` views would run
+    each on a loop of its own."""
+    return [
+        cls
+        for cls in program.classes.values()
+        if _FLASK & set(cls.bases) and not program.files[cls.path].is_test
+    ]
 
 
 def _constructions(program: Program, source: SourceFile) -> Iterator[ast.Call]:
     if source.tree is None:
         return
-    for node in source.nodes:
+    for node in source.of(ast.Call):
         if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name | ast.Attribute)
+            isinstance(node.func, ast.Name | ast.Attribute)
             and program.resolve(source.path, node.func) in _FLASK
         ):
             yield node

@@ -25,6 +25,7 @@ from bridgekit_codemods.rules.base import Draft, Granularity, Options, Safety
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
 from bridgekit_codemods.rules.decorator_shapes import can_be_two_coloured
 from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin, rename_cache_uses
+from bridgekit_codemods.rules.flask_bridge import own_applications
 from bridgekit_codemods.rules.names import import_twins
 from bridgekit_codemods.rules.patches import retarget_patches
 
@@ -301,6 +302,8 @@ def step_key(members: Iterable[Function]) -> str:
 
 def serves_async_views(program: Program) -> bool:
     """Says whether the application object runs `async def` views on the process's loop."""
+    if own_applications(program):
+        return False
     made = {dotted for site in program.calls for dotted in site.externals}
     return "flask.Flask" not in made and bool(
         made

@@ -44,8 +44,8 @@ class FoldFacades:
             return _build(colours, _key(pairs), pairs)
         return None
 
-    def ahead(self, colours: Colours, kept: frozenset[str]) -> Step | None:
-        """The step of a program that will have these colours; it has no changes yet.
+    def ahead(self, colours: Colours, kept: frozenset[str]) -> Iterator[Step]:
+        """The steps of a program that will have these colours; they have no changes yet.
 
         `colours` hold the facades to come. What calls one of them plainly then is what is sync
         even then; patches go with the calls.
@@ -65,8 +65,7 @@ class FoldFacades:
             and _hidden_user(program, facade) is None
         }
         for pairs in _choices(colours, unused, kept):
-            return _step(_key(pairs), pairs, {})
-        return None
+            yield _step(_key(pairs), pairs, {})
 
     def findings(
         self, program: Program, options: Options, kept: frozenset[str]
@@ -109,7 +108,8 @@ def _choices(
             continue
         pairs = {member: unused[member] for member in family}
         if any(member.qualname in suspects for member in family):
-            alone.append(pairs)
+            if facade is min(family, key=lambda f: f.qualname):
+                alone.append(pairs)
         else:
             together.update(pairs)
     for chosen in ([together] if together else []) + alone:
@@ -228,9 +228,7 @@ def _rename_imports(program: Program, draft: Draft, twins: dict[Function, Functi
     for path, file in program.files.items():
         if file.tree is None:
             continue
-        for node in file.nodes:
-            if not isinstance(node, ast.ImportFrom):
-                continue
+        for node in file.of(ast.ImportFrom):
             module = absolute_module(file.module, path, node)
             for alias in node.names:
                 if f"{module}.{alias.name}" in names:

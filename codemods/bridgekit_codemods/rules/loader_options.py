@@ -19,6 +19,7 @@ from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import is_framework_coroutine
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import UNKNOWN
 from bridgekit_codemods.rules.base import Draft
@@ -35,12 +36,12 @@ def keep_explicit_loading(program: Program, draft: Draft) -> list[str]:
     colours = program.derived(Colours)
     found: list[str] = []
     for path, file in program.files.items():
-        if file.tree is None or file.is_test or _binds_lazyload(file.tree):
+        if file.tree is None or file.is_test or _binds_lazyload(file):
             continue
-        for node in file.nodes:
+        for node in (*file.of(ast.List), *file.of(ast.Call)):
             options = _options(program, path, node)
-            function = program.enclosing(path, node)
-            if not options or function is None:
+            function = program.enclosing(path, node) if options else None
+            if function is None:
                 continue
             owners = {owner for owner, _ in options}
             named = {attr for _, attr in options}
@@ -53,10 +54,10 @@ def keep_explicit_loading(program: Program, draft: Draft) -> list[str]:
     return found
 
 
-def _binds_lazyload(tree: ast.Module) -> bool:
-    return any(
+def _binds_lazyload(file: SourceFile) -> bool:
+    return _LAZYLOAD in file.text and any(
         getattr(node, "id", None) == _LAZYLOAD or getattr(node, "name", None) == _LAZYLOAD
-        for node in ast.walk(tree)
+        for node in file.nodes
     )
 
 

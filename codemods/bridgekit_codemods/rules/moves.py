@@ -43,7 +43,11 @@ def move_imports(
     if source.tree is None:
         return False
     found = False
-    for node in source.nodes:
+    imports: list[ast.Import | ast.ImportFrom] = [
+        *source.of(ast.ImportFrom),
+        *source.of(ast.Import),
+    ]
+    for node in imports:
         rewrite: Callable[[Any], list[Any] | None]
         if isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
@@ -52,12 +56,10 @@ def move_imports(
             if not any(names(module, alias.name) for alias in node.names):
                 continue
             rewrite = _from_rewrite(module, names, keep_local_names)
-        elif isinstance(node, ast.Import):
+        else:
             if not any(modules(alias.name, alias.asname is not None) for alias in node.names):
                 continue
             rewrite = _import_rewrite(modules)
-        else:
-            continue
         found = True
         span = source.span(node)
         if _alone(source, node):

@@ -27,14 +27,9 @@ def import_twins(
         file = program.files[path]
         assert file.tree is not None
         rewritten = {id(node) for node, _ in calls}
-        left = any(
-            isinstance(node, ast.Name) and node.id == written and id(node) not in rewritten
-            for node in file.nodes
-        )
+        left = any(node.id == written and id(node) not in rewritten for node in file.of(ast.Name))
         left = left or _exported(program, path, written)
-        for node in file.nodes:
-            if not isinstance(node, ast.ImportFrom):
-                continue
+        for node in file.of(ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == written:
                     edit = _alias_edit(alias.name, alias.asname, keep=left)

@@ -19,6 +19,7 @@ from bridgekit_codemods.editing import Edit, nodes
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.program.calls import CallSite, PatchTarget
+from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
 
@@ -27,7 +28,10 @@ def retarget_patches(colours: Colours, draft: Draft, flipped: set[Function]) -> 
     """Registers the edits of all patch targets that the flip of `flipped` makes move."""
     known = {(patch.user, patch.dotted) for patch in colours.program.patches}
     for patch in colours.program.patches:
-        sites = _within_reach(colours, patch, list(_affected(colours, patch)))
+        affected = list(_affected(colours, patch))
+        if not any(site.caller in flipped for site in affected):
+            continue
+        sites = _within_reach(colours, patch, affected)
         moved = [site for site in sites if _is_async(site, flipped)]
         if not any(site.caller in flipped for site in moved):
             continue
@@ -156,18 +160,29 @@ def _affected(colours: Colours, patch: PatchTarget) -> Iterable[CallSite]:
     while owner and owner not in program.modules:
         owner = owner.rpartition(".")[0]
     path = program.modules.get(owner)
-    for site in program.calls:
+    if isinstance(patch.resolved, Function):
+        candidates: Iterable[CallSite] = program.callers_of(patch.resolved)
+    else:
+        candidates = program.derived(_by_library_name).get(patch.resolved or "", ())
+    for site in candidates:
         if site.kind != "call" or program.files[site.path].is_test or site.awaited:
             continue
         if isinstance(patch.resolved, Function):
-            if all(target.function is not patch.resolved for target in site.targets):
-                continue
             by_name = isinstance(site.node, ast.Call) and isinstance(site.node.func, ast.Name)
             if by_name and patch.resolved.cls is None and site.path != path:
                 continue
-        elif patch.resolved not in site.externals or (path is not None and site.path != path):
+        elif path is not None and site.path != path:
             continue
         yield site
+
+
+def _by_library_name(program: Program) -> dict[str, list[CallSite]]:
+    """The sites that call each library callable, in the order of the program's calls."""
+    found: dict[str, list[CallSite]] = {}
+    for site in program.calls:
+        for dotted in dict.fromkeys(site.externals):
+            found.setdefault(dotted, []).append(site)
+    return found
 
 
 def _retarget(colours: Colours, draft: Draft, patch: PatchTarget, place: _Place) -> None:

@@ -169,13 +169,13 @@ def _uses_flask(program: Program) -> bool:
 
 def _imports(source: SourceFile) -> Iterator[tuple[str, str | None, ast.stmt]]:
     assert source.tree is not None
-    for node in source.nodes:
-        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+    for node in source.of(ast.ImportFrom):
+        if not node.level and node.module:
             for alias in node.names:
                 yield node.module, alias.name, node
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, None, node
+    for plain in source.of(ast.Import):
+        for alias in plain.names:
+            yield alias.name, None, plain
 
 
 def _obstacles(program: Program) -> Iterator[Finding]:
@@ -221,17 +221,17 @@ def _move(source: SourceFile, draft: Draft) -> None:
     )
     assert source.tree is not None
     renames: dict[str, str] = {}
-    for node in source.nodes:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+    for node in source.of(ast.ImportFrom):
+        if node.module and not node.level:
             for alias in node.names:
                 place = moved_name(node.module, alias.name) if is_flask(node.module) else None
                 if place is not None and place[1] != alias.name and alias.asname is None:
                     renames[alias.name] = place[1]
     if not moved or not renames:
         return
-    for node in source.nodes:
-        if isinstance(node, ast.Name) and node.id in renames:
-            edits.at("Name", source.span(node), nodes.renamed(renames[node.id]))
+    for name in source.of(ast.Name):
+        if name.id in renames:
+            edits.at("Name", source.span(name), nodes.renamed(renames[name.id]))
 
 
 class _AppRewriter:

@@ -134,10 +134,10 @@ class EagerJoins:
         known = {r.node for r in program.relationships.values()}
         owners = {r.cls.qualname for r in program.relationships.values() if _joins(r.node)}
         self._everywhere = any(
-            isinstance(node, ast.Call) and node not in known and _joins(node)
+            node not in known and _joins(node)
             for source in program.files.values()
             if source.tree is not None
-            for node in source.nodes
+            for node in source.of(ast.Call)
         )
         """A `backref(..., lazy="joined")` or a wrapper of relationship(): any class may have it."""
         self._classes = {

@@ -79,9 +79,7 @@ class RequestsClient:
     def _chains(self, program: Program, source: SourceFile, draft: Draft, shim: str) -> None:
         """Attribute chains whose place in the shim differs: `requests.api.get`."""
         assert source.tree is not None
-        for node in source.nodes:
-            if not isinstance(node, ast.Attribute):
-                continue
+        for node in source.of(ast.Attribute):
             parts = _from_module(program, source, node)
             found = place(".".join(parts)) if parts else None
             if found is None or "." in found[1]:
@@ -118,10 +116,11 @@ class RequestsClient:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in source.nodes:
+            for node in (*source.of(ast.Import), *source.of(ast.ImportFrom)):
                 yield from self._blocking_import(source, node)
-                if isinstance(node, ast.ExceptHandler) and node.type is not None:
-                    yield from self._blocking_handler(program, source, node.type)
+            for handler in source.of(ast.ExceptHandler):
+                if handler.type is not None:
+                    yield from self._blocking_handler(program, source, handler.type)
             if _imports(source, retry=False):
                 yield from self._lacking(program, source)
         for patch in program.patches:
@@ -172,8 +171,8 @@ class RequestsClient:
     def _lacking(self, program: Program, source: SourceFile) -> Iterator[Finding]:
         assert source.tree is not None
         reported: set[int] = set()
-        for node in source.nodes:
-            if not isinstance(node, ast.Attribute) or node.lineno in reported:
+        for node in source.of(ast.Attribute):
+            if node.lineno in reported:
                 continue
             dotted = ".".join(_from_module(program, source, node))
             dotted = dotted or program.resolve(source.path, node) or ""
@@ -213,7 +212,7 @@ def _imports(source: SourceFile, retry: bool) -> bool:
         retry and name == "Retry" and place(f"{module}.{name}") is not None
         if module.split(".")[0] == "urllib3"
         else module.split(".")[0] == "requests"
-        for node in source.nodes
+        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
         for module, name in _imported(node)
     )
 

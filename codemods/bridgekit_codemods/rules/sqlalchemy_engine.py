@@ -79,9 +79,7 @@ class SqlalchemyEngine:
         """`sa.create_engine` and `orm.Session`, through an imported module."""
         assert source.tree is not None
         needed = Needed(source, "bridgekit")
-        for node in source.nodes:
-            if not isinstance(node, ast.Attribute):
-                continue
+        for node in source.of(ast.Attribute):
             name = _through_module(program, source, node)
             if name is None:
                 continue
@@ -95,11 +93,11 @@ class SqlalchemyEngine:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in source.nodes:
+            for node in (*source.of(ast.Import), *source.of(ast.ImportFrom)):
                 modules = _imported_modules(node)
                 if any(module.split(".")[0] == "flask_sqlalchemy" for module in modules):
                     yield Finding(
-                        source.path, getattr(node, "lineno", 1), self.code,
+                        source.path, node.lineno, self.code,
                         "Flask-SQLAlchemy makes the engine and its sessions itself",
                         "make the engine with create_engine and the sessions with sessionmaker; "
                         "until then the database stays synchronous behind thread bridges",
@@ -121,7 +119,7 @@ def _is_migration(source: SourceFile) -> bool:
     assert source.tree is not None
     return any(
         module.split(".")[0] == "alembic"
-        for node in source.nodes
+        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
         for module in _imported_modules(node)
     )
 
@@ -142,8 +140,8 @@ def _drivers(program: Program) -> list[str]:
         node.value
         for source in program.files.values()
         if source.tree is not None and not source.is_test
-        for node in source.nodes
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for node in source.of(ast.Constant)
+        if isinstance(node.value, str)
     ]
     return [
         driver

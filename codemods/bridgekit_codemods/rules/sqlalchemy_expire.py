@@ -110,10 +110,9 @@ def _factories(program: Program) -> Iterator[_Factory]:
     for source in program.files.values():
         if source.tree is None:
             continue
-        for node in source.nodes:
+        for node in source.of(ast.Call):
             if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name | ast.Attribute)
+                isinstance(node.func, ast.Name | ast.Attribute)
                 and program.resolve(source.path, node.func) in _FACTORIES
             ):
                 yield _Factory(source, node)

@@ -8,6 +8,7 @@ that turns foreign keys on, say) is skipped without a word.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from bridgekit_codemods.program.program import Program
@@ -22,6 +23,8 @@ _EVENTS = frozenset(
         "invalidate", "reset", "soft_invalidate",
     }
 )  # fmt: skip
+# An event is always named by a literal.
+_EVENT = re.compile(rf"""["'](?:{"|".join(sorted(_EVENTS))})["']""")
 _DRIVERS = frozenset(
     {
         "MySQLdb", "cx_Oracle", "mysql", "oracledb", "psycopg", "psycopg2", "pymysql", "pyodbc",
@@ -48,25 +51,30 @@ def connection_class_tests(program: Program, source: SourceFile) -> Iterator[ast
 def _listeners(program: Program, source: SourceFile) -> Iterator[tuple[_Callee, str | None]]:
     """Each listener in the file, with the name of its parameter for the connection."""
     assert source.tree is not None
-    for node in ast.walk(source.tree):
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                for decorator in node.decorator_list:
-                    if isinstance(decorator, ast.Call) and _subscribes(
-                        program, source, decorator, "listens_for"
-                    ):
-                        yield node, _first_parameter(node)
-            case ast.Call() if _subscribes(program, source, node, "listen"):
-                for listener in _functions_named(program, source, _argument(node, 2, "fn")):
-                    yield listener, _first_parameter(listener)
+    if not _EVENT.search(source.text):
+        return
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
+        *source.of(ast.FunctionDef),
+        *source.of(ast.AsyncFunctionDef),
+    ]
+    for node in functions:
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and _subscribes(
+                program, source, decorator, "listens_for"
+            ):
+                yield node, _first_parameter(node)
+    for call in source.of(ast.Call):
+        if _subscribes(program, source, call, "listen"):
+            for listener in _functions_named(program, source, _argument(call, 2, "fn")):
+                yield listener, _first_parameter(listener)
 
 
 def _subscribes(program: Program, source: SourceFile, call: ast.Call, name: str) -> bool:
-    found = program.resolve(source.path, call.func)
-    if found is None or not found.startswith("sqlalchemy.") or found.split(".")[-1] != name:
-        return False
     identifier = _argument(call, 1, "identifier")
-    return isinstance(identifier, ast.Constant) and identifier.value in _EVENTS
+    if not isinstance(identifier, ast.Constant) or identifier.value not in _EVENTS:
+        return False
+    found = program.resolve(source.path, call.func)
+    return found is not None and found.startswith("sqlalchemy.") and found.endswith(f".{name}")
 
 
 def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:

@@ -114,8 +114,8 @@ class SqlalchemyQuery:
         read = _Read(source, [], [])
         starts = [
             node
-            for node in source.nodes
-            if isinstance(node, ast.Call) and is_query_call(program, source, node)
+            for node in source.of(ast.Call)
+            if is_query_call(program, source, node)
         ]
         if not starts:
             return read
@@ -142,18 +142,18 @@ class SqlalchemyQuery:
     def _unknown(self, program: Program, source: SourceFile) -> Iterator[Finding]:
         """What looks like a query but starts at something that is not known to be a session."""
         assert source.tree is not None
-        for node in source.nodes:
-            if isinstance(node, ast.Attribute) and node.attr == "query":
-                owner = program.resolve(source.path, node.value)
+        for attribute in source.of(ast.Attribute):
+            if attribute.attr == "query":
+                owner = program.resolve(source.path, attribute.value)
                 if owner in program.classes:
                     yield Finding(
-                        source.path, node.lineno, self.code,
-                        f"{ast.unparse(node)} hides which session runs the query",
+                        source.path, attribute.lineno, self.code,
+                        f"{ast.unparse(attribute)} hides which session runs the query",
                         "write session.query(...) or select(...) with the session of the request",
                     )  # fmt: skip
+        for node in source.of(ast.Call):
             if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
+                isinstance(node.func, ast.Attribute)
                 and node.func.attr == "query"
                 and node.args
                 and not is_query_call(program, source, node)
@@ -169,7 +169,7 @@ class SqlalchemyQuery:
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in source.nodes:
+            for node in (*source.of(ast.Constant), *source.of(ast.keyword)):
                 match node:
                     case ast.Constant(value=str(text)) if text in _QUERY_EVENTS:
                         what = f"the event {text} belongs to Query"

@@ -16,7 +16,7 @@ def closures(program: Program, scope: Scope) -> tuple[Closure, ...]:
     The scope's goals, prices and settings count; its choice of kinds does not.
     """
     colours = program.derived(Colours)
-    prospects = program.derived(Prospects)
+    ahead = program.derived(Prospects).colours
     functions = [
         function
         for function in program.functions.values()
@@ -26,9 +26,9 @@ def closures(program: Program, scope: Scope) -> tuple[Closure, ...]:
     waiting = dict.fromkeys(KINDS, 0)
     for function in functions:
         kinds: set[str] = set(colours.blocks(function))
-        for site in colours.sites(function):
-            here = set(colours.external_effects(site))
-            if not site.awaited and FRAMEWORK in prospects.forms(site):
+        for site in ahead.sites(function):
+            here = set(ahead.external_effects(site))
+            if FRAMEWORK in ahead.forms(site):
                 here.add(FRAMEWORK)
             for kind in here:
                 seeds[kind] = seeds.get(kind, 0) + 1

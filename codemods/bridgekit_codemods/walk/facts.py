@@ -48,6 +48,8 @@ class FunctionFacts:
     obstacles: tuple[Finding, ...]
     tests: tuple[str, ...]
     """The tests that reach it: by calls, through fixtures, or by requesting a view."""
+    traced_tests: tuple[str, ...]
+    """The tests in which it was seen to run; empty without a traced run."""
     entry_points: tuple[str, ...]
     """The views and hooks that reach it."""
 
@@ -98,6 +100,7 @@ class Facts:
             chains={kind: self.chain(function, kind) for kind in kinds},
             obstacles=() if self.colours.native(function) else obstacles,
             tests=tuple(reach.tests_of(function)),
+            traced_tests=self.program.tests_reaching(function),
             entry_points=tuple(sorted(f.qualname for f in self._entries_of(function))),
         )
 
@@ -188,6 +191,8 @@ class Facts:
             return "stays sync: its family of overrides costs less to bridge than to flip"
         if lasting:
             return f"stays sync: {lasting[0].reason}"
+        if function in colours.entries and not prospects.application:
+            return "stays sync: the application cannot run async views on one event loop"
         if function not in prospects.movable:
             others = [m for m in self.program.family(function) if prospects.lasting(m)]
             return f"stays sync with its family: {others[0].qualname} cannot become async"

@@ -10,39 +10,25 @@ surprises; the walk itself decides anew at every step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 from bridgekit_codemods.planning.bridges import bridges_after, count_bridges
 from bridgekit_codemods.planning.merging import JOINED, joined
 from bridgekit_codemods.planning.order import Group, groups
 from bridgekit_codemods.planning.selection import Selection
-from bridgekit_codemods.planning.steps import Bridges, Finding, Step
+from bridgekit_codemods.planning.steps import Finding, Foreseen, Step
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
-from bridgekit_codemods.rules import PREPARATION
 from bridgekit_codemods.rules.async_tests import AsyncTests, async_tests_run
-from bridgekit_codemods.rules.base import Changes, Options, Rule
+from bridgekit_codemods.rules.base import Changes, Options
 from bridgekit_codemods.rules.body import Unconvertible
-from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
+from bridgekit_codemods.rules.flask_bridge import makes_application, own_applications
 from bridgekit_codemods.rules.flip import Walk, held_back, serves_async_views
 from bridgekit_codemods.rules.fold import FoldFacades
 from bridgekit_codemods.rules.pure_views import PureViews
 from bridgekit_codemods.rules.quart import FlaskToQuart
-from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
 from bridgekit_codemods.walk.ahead import Ahead, ObstaclesAhead, Preparation
-from bridgekit_codemods.walk.prospects import serves
-
-
-@dataclass(frozen=True)
-class Foreseen:
-    """A step to come as far as it can be known now: without its changes."""
-
-    step: Step
-    files: tuple[str, ...]
-    """Those that change, as far as that is known without writing them."""
-    bridges: Bridges
-    """Those of the program after the step."""
+from bridgekit_codemods.walk.prospects import PreparationSteps, serves
 
 
 def forecast(program: Program, options: Options, kept: frozenset[str]) -> Iterator[Foreseen]:
@@ -80,25 +66,29 @@ def _files(program: Program, steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def _steps(program: Program, options: Options, kept: frozenset[str]) -> Iterator[Step]:
-    preparing = []
-    for rule in PREPARATION:
-        for step in _of(rule, program, options, kept):
-            if serves(program, options.scope, step):
-                preparing.append(step)
-                yield step
-    preparation = Preparation(preparing, options.client)
-    ahead = Ahead(program, preparation)
+    preparing = [
+        step
+        for step in program.derived(PreparationSteps(options.client, kept))
+        if serves(program, options.scope, step)
+    ]
+    yield from preparing
+    ahead = Ahead(program, Preparation(preparing, options.client))
     held = Selection(program, options.scope).held
     obstacles = ObstaclesAhead(ahead, held_back(kept), held)
-    yield from _flips(obstacles, options, kept)
+    application = serves_async_views(program) or (
+        ahead.preparation.application and not own_applications(program)
+    )
+    yield from _flips(obstacles, options, kept, application=application)
     tests_run = async_tests_run(program)
     if options.target == "quart":
         quart = FlaskToQuart()
         found = quart.ahead(ahead) if quart.key not in kept else None
-        if found is not None:
+        if found is not None and serves(program, options.scope, found[0]):
             step, tests = found
             yield step
-            ahead.flip(tests)
+            obstacles.forget(ahead.flip(tests))
+            if not application and makes_application(program):
+                yield from _flips(obstacles, options, kept, application=True)
             tests_run = tests_run or bool(tests)
             if options.scope.changes_framework:
                 pure = PureViews().on_quart(obstacles, kept)
@@ -109,31 +99,15 @@ def _steps(program: Program, options: Options, kept: frozenset[str]) -> Iterator
         for step in AsyncTests().steps(ahead, kept):
             yield step
             ahead.flip(program.functions[name] for name in step.members)
-    folded = FoldFacades().ahead(ahead, kept)
-    if folded is not None:
-        yield folded
+    yield from FoldFacades().ahead(ahead, kept)
 
 
-def _of(rule: Rule, program: Program, options: Options, kept: frozenset[str]) -> Iterator[Step]:
-    """All steps of a rule that prepares the ground."""
-    match rule:
-        case SqlalchemyQuery() | ColourlessDecorator():
-            yield from rule.steps(program, kept)
-        case _:
-            passed = kept
-            while True:
-                step = rule.propose(program, options, passed)
-                if step is None or step.key in passed:
-                    return
-                yield step
-                passed |= {step.key}
-
-
-def _flips(obstacles: ObstaclesAhead, options: Options, kept: frozenset[str]) -> Iterator[Step]:
+def _flips(
+    obstacles: ObstaclesAhead, options: Options, kept: frozenset[str], *, application: bool
+) -> Iterator[Step]:
     """The steps of `Flip`, each with what it flips counted as flipped for those after it."""
     ahead = obstacles.colours
     program = ahead.program
-    application = ahead.preparation.application or serves_async_views(program)
     refused: dict[str, Finding] = {}
     again = True
     while again:

@@ -8,6 +8,7 @@ from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.program.program import Program
+from bridgekit_codemods.walk.barriers import barriers
 from bridgekit_codemods.walk.closures import closures
 from bridgekit_codemods.walk.prospects import Outlook
 
@@ -26,6 +27,7 @@ def overview(program: Program, scope: Scope) -> Overview:
         closures=closures(program, scope),
         becoming_async=len(choice.wanted),
         weighed=choice.weighed,
+        barriers=barriers(program, scope),
         kept=tuple(
             sorted(
                 function.qualname

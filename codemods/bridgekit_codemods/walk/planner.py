@@ -6,7 +6,7 @@ was interrupted is resumed by asking again, and a finished program has no next s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -17,7 +17,7 @@ from bridgekit_codemods.planning.merging import with_its_like
 from bridgekit_codemods.planning.overview import Overview
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope
 from bridgekit_codemods.planning.settings import settings
-from bridgekit_codemods.planning.steps import Bridges, Finding, Step
+from bridgekit_codemods.planning.steps import Bridges, Finding, Foreseen, Step
 from bridgekit_codemods.planning.survey import EntryPoint, Leaf, Survey
 from bridgekit_codemods.planning.verify import verify_program
 from bridgekit_codemods.program.evidence import resolution
@@ -25,6 +25,7 @@ from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
 from bridgekit_codemods.rules.base import Granularity, Options, Rule
+from bridgekit_codemods.walk.forecast import forecast
 from bridgekit_codemods.walk.overview import overview
 from bridgekit_codemods.walk.prospects import concerns, serves
 
@@ -69,6 +70,10 @@ class RulePlanner:
         self, rule: Rule, kept: frozenset[str], sources: Mapping[str, bytes]
     ) -> Step | None:
         return self._first(rule, self.program(sources), kept)
+
+    def forecast(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Iterator[Foreseen]:
+        """All steps to come from one reading of the program; their changes are not worked out."""
+        return forecast(self.program(sources), self.options, kept)
 
     def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What the rules leave alone in the program as it is now, sorted by place."""

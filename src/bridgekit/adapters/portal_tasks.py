@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, overload
 
 from bridgekit.adapters.loop_thread import refuse_on_loop_thread
 from bridgekit.adapters.portal import BlockingPortal
@@ -114,14 +114,36 @@ class _RemoteTask:
                 self._cancel_later()
 
 
+@overload
 async def call_async(
     portal: BlockingPortal,
-    func: Callable[..., Awaitable[T] | T],
+    func: Callable[..., Awaitable[T]],
+    /,
+    *args: Any,
+    abandon_on_cancel: bool = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+@overload
+async def call_async(
+    portal: BlockingPortal,
+    func: Callable[..., T],
+    /,
+    *args: Any,
+    abandon_on_cancel: bool = ...,
+    **kwargs: Any,
+) -> T: ...
+
+
+async def call_async(
+    portal: BlockingPortal,
+    func: Callable[..., Any],
     /,
     *args: Any,
     abandon_on_cancel: bool = False,
     **kwargs: Any,
-) -> T:
+) -> Any:
     """Call ``func`` on the portal's loop from a task of another loop, and await its result.
 
     Cancelling this task cancels the call. It is left only when the call has ended; an exception
@@ -136,8 +158,8 @@ async def call_async(
         from bridgekit.adapters.portal_on_trio import await_in_trio
 
         future = portal.start_task_soon(remote.run)
-        return cast(T, await await_in_trio(future, remote.cancel, abandon_on_cancel))
-    outcome: asyncio.Future[T] = asyncio.wrap_future(portal.start_task_soon(remote.run))
+        return await await_in_trio(future, remote.cancel, abandon_on_cancel)
+    outcome: asyncio.Future[Any] = asyncio.wrap_future(portal.start_task_soon(remote.run))
     try:
         await asyncio.wait([outcome])
     except asyncio.CancelledError:

@@ -17,21 +17,29 @@ from bridgekit.cli.target import (
     GranularityOption,
     JsonOption,
     PathArgument,
+    Target,
     TargetOption,
     explained,
     fail,
     open_target,
     planner_for,
 )
-from bridgekit_codemods.migration.preview import PlannedStep, preview
+from bridgekit_codemods.migration.preview import PlannedStep, outline, preview
 from bridgekit_codemods.migration.session import history_of
 from bridgekit_codemods.planning.library import library_plan
 from bridgekit_codemods.planning.recording import Gain, Gains, Wait
+from bridgekit_codemods.planning.steps import Forecaster, Planner
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import libraries, lines, machine, plans
 from bridgekit_codemods.reports.terminal import Printer
 from bridgekit_codemods.reports.waiting import Waiting
 from bridgekit_codemods.walk.facts import Facts
+
+EXACT_LINES = 20_000
+"""Size of a program up to which a plan is exact unless something else is asked for."""
+
+FINDINGS_SHOWN = 25
+"""Findings of each code that are printed; JSON has them all."""
 
 
 def command(
@@ -56,9 +64,20 @@ def command(
         bool,
         typer.Option("--library", help="Plan an async twin beside the sync API of a library."),
     ] = False,
+    exact: Annotated[
+        bool | None,
+        typer.Option(
+            "--exact/--forecast",
+            help="Take every step in memory and check it, or foresee all from one reading. "
+            f"By default exact up to {EXACT_LINES:,} lines, and with --diff.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step to come, in order.  Nothing is written."""
+    if diff and exact is False:
+        fail("--forecast has no differences to show; leave it out, or --diff")
     choices = Choices(client, framework, granularity, scope_of(only, goal, bridge_below))
     if explain is not None and (library or recording is not None):
         fail("--explain goes with no other kind of plan")
@@ -68,7 +87,7 @@ def command(
         if library:
             show_library(path, choices, as_json)
         waits = waits_of(recording) if recording is not None else None
-        show(path, choices, until, diff, as_json, waits)
+        show(path, choices, until, diff, as_json, waits, True if diff else exact)
 
 
 def show(
@@ -78,6 +97,7 @@ def show(
     diff: bool,
     as_json: bool,
     waits: tuple[Wait, ...] | None = None,
+    exact: bool | None = None,
 ) -> None:
     """Print the plan; ends the command with its exit code."""
     target = open_target(path)
@@ -86,15 +106,21 @@ def show(
     printer = Printer()
     with Waiting("reading the program"):
         overview = planner.overview(target.sources)
-        in_all = Gains(Program.load(target.sources), waits) if waits is not None else None
+        in_all = Gains(_program(planner, target), waits) if waits is not None else None
     if not as_json:
         printer.print(plans.overview(overview))
     steps: list[PlannedStep] = []
     gains: dict[int, Gain] = {}
     kept = history.kept_keys
     first = len(history.applied) + 1
+    foreseeing = not (_is_small(target) if exact is None else exact)
+    if foreseeing and isinstance(planner, Forecaster):
+        coming = outline(planner, target.sources, kept, until, first)
+    else:
+        foreseeing = False
+        coming = preview(planner, target.sources, kept, until, first)
     with Waiting("looking for the first step") as waiting:
-        for planned in waiting.printing(preview(planner, target.sources, kept, until, first)):
+        for planned in waiting.printing(coming):
             steps.append(planned)
             if in_all is not None and not planned.objections:
                 gains[planned.number] = in_all.step(planned.step.members)
@@ -103,16 +129,36 @@ def show(
             waiting.stage(f"looking for what comes after step {planned.number}")
     if until is not None and not any(_names(until, planned) for planned in steps):
         fail(f"--until {until}: the plan has no such step; give a number or a key of `plan`")
-    findings = planner.findings(target.sources, kept)
+    with Waiting("looking for what stays as it is"):
+        findings = planner.findings(target.sources, kept)
     if as_json:
-        data = plans.plan(overview, steps, findings, target.problems, gains, in_all)
+        data = plans.plan(
+            overview, steps, findings, target.problems, gains, in_all, exact=not foreseeing
+        )
         print(machine.dump(data))
     else:
         if in_all is not None:
             printer.print(plans.gains(in_all))
-        printer.print(lines.plan_summary(len(steps), findings))
+        printer.print(lines.plan_summary(len(steps), findings, shown=FINDINGS_SHOWN))
+        if foreseeing and steps:
+            printer.line(
+                "the steps are foreseen from one reading of the program; "
+                "--exact takes each in memory and checks its result"
+            )
         printer.print(lines.problems(target.problems))
     raise typer.Exit(target.code(bool(steps or findings)))
+
+
+def _is_small(target: Target) -> bool:
+    lines = sum(data.count(b"\n") for path, data in target.sources.items() if path.endswith(".py"))
+    return lines <= EXACT_LINES
+
+
+def _program(planner: Planner, target: Target) -> Program:
+    """The program; the planner's own if it has one, so that it is read once."""
+    own = getattr(planner, "program", None)
+    found = own(target.sources) if callable(own) else None
+    return found if isinstance(found, Program) else Program.load(target.sources)
 
 
 def explain_function(path: PathArgument, choices: Choices, name: str, as_json: bool) -> None:

@@ -270,6 +270,11 @@ class Work(Call):
     async def _give_way(self) -> None:
         # The thread is asking for one coroutine after the other; a cancellation that comes
         # in between is for the one it is asking for now.
+        if self.host.checkpoints:  # trio tells of it only what a task sleeps in
+            waiter = self.host.waiter(self)
+            self.host.call_soon(waiter.fire)
+            await waiter
+            return
         try:
             await self.host.give_way()
         except CancelledError as cancelled:
