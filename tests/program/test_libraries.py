@@ -358,3 +358,36 @@ def test_parametrized_names_are_no_fixtures(build: Any) -> None:
         }
     )
     assert loaded.targets("thing.go()") == {}
+
+
+@pytest.mark.parametrize(
+    "keys", ['"User.team_id"', '"[User.team_id]"', "[User.team_id]", "User.team_id"]
+)
+def test_the_foreign_key_says_which_side_has_many(build: Any, keys: str) -> None:
+    loaded = build(
+        f"""
+        from flask_sqlalchemy import SQLAlchemy
+        db = SQLAlchemy()
+
+        class User(db.Model):
+            __tablename__ = "users"
+            id = db.Column(db.Integer, primary_key=True)
+            team_id = db.Column(db.Integer, db.ForeignKey("teams.id"))
+            def name(self): ...
+
+        class Team(db.Model):
+            __tablename__ = "teams"
+            captain_id = db.Column(db.Integer, db.ForeignKey("users.id"))
+            captain = db.relationship("User", foreign_keys=[captain_id])
+            members = db.relationship("User", backref="team", foreign_keys={keys})
+            def code(self): ...
+
+        def use(user: User, team: Team):
+            user.team.code()
+            team.captain.name()
+            team.members[0].name()
+        """
+    )
+    assert loaded.targets("user.team.code()") == {"m.Team.code": "method"}
+    assert loaded.targets("team.captain.name()") == {"m.User.name": "method"}
+    assert loaded.targets("team.members[0].name()") == {"m.User.name": "method"}

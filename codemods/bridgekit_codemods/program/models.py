@@ -66,6 +66,8 @@ def _relationship(
     if uselist is None and lazy in ("dynamic", "write_only"):
         uselist = True
     if uselist is None and target is not None:
+        uselist = _by_foreign_key(cls, target, _keyword(call, "foreign_keys"))
+    if uselist is None and target is not None:
         uselist = _guess_uselist(engine, cls, target, known)
     return Relationship(
         cls, name, target, uselist, lazy if isinstance(lazy, str) else None, call, cls.path
@@ -94,6 +96,22 @@ def _class_of(engine: Inference, node: ast.expr) -> str | None:
         if ref.name == "type":
             return ref.args[0].name
     return None
+
+
+def _by_foreign_key(cls: Class, target: str, node: ast.expr | None) -> bool | None:
+    """What `foreign_keys="User.team_id"` says: many, if the key is a column of the other class."""
+    if isinstance(node, (ast.List, ast.Tuple)) and node.elts:
+        node = node.elts[0]
+    if node is None or target == cls.qualname:
+        return None
+    written = _literal(node)
+    owner = str(written) if isinstance(written, str) else ast.unparse(node)
+    parts = owner.strip("[] ").partition(",")[0].split(".")
+    if len(parts) == 1 and not isinstance(written, str):
+        return False  # a name in the body of the class itself
+    holder = parts[-2] if len(parts) > 1 else ""
+    other = target.rpartition(".")[2]
+    return {other: True, cls.name: False}.get(holder) if other != cls.name else None
 
 
 def _guess_uselist(engine: Inference, cls: Class, target: str, known: _Tables) -> bool | None:
