@@ -28,7 +28,7 @@ from bridgekit.engine import process, wakers, workers
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.waiter import Waiter
 from bridgekit.engine.work import Work
-from bridgekit.engine.workers import OwnedThread
+from bridgekit.engine.workers import OwnedThread, WorkerPool, _PoolWorker
 
 pytestmark = pytest.mark.timeout(110)
 
@@ -166,6 +166,7 @@ class Job:
     """In all that a lane or a thread needs, a call."""
 
     queued_in: Any = None
+    queued_since = 0.0
 
     def __init__(self) -> None:
         self.outcomes: list[str] = []
@@ -239,6 +240,29 @@ def test_a_thread_of_its_owner_sees_what_is_put(monkeypatch: pytest.MonkeyPatch)
 
         stage.play(serves, puts)
         assert [job.outcomes for job in jobs] == [["run"], ["run"]]
+
+    assert every_order(scene) > 100
+
+
+def test_a_worker_of_the_pool_sees_what_is_submitted() -> None:
+    def scene(stage: Stage) -> None:
+        pool = WorkerPool(1)
+        first, last = Job(), Job()
+        worker = _PoolWorker(pool, 1, first)  # type: ignore[arg-type]
+        pool._workers.add(worker)
+
+        def run_last() -> None:
+            last.outcomes.append("run")
+            worker.leaving = True  # to end after it
+
+        last.run = run_last  # type: ignore[method-assign]
+
+        def serves() -> None:
+            wakers.own.waker = Bell(stage)  # type: ignore[assignment]
+            worker._serve_pool(process.generation())
+
+        stage.play(serves, lambda: pool.submit(last))  # type: ignore[arg-type]
+        assert (first.outcomes, last.outcomes) == (["run"], ["run"])
 
     assert every_order(scene) > 100
 
