@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Stopwatch", "waited_for_processor", "within"]
 
@@ -48,7 +49,7 @@ class Stopwatch:
         self._excess = max(self._excess, waited)
         return max(0.0, time.monotonic() - self._begun - self._excess)
 
-    def measure_exit(self, process: subprocess.Popen[str], patience: float) -> float:
+    def measure_exit(self, process: subprocess.Popen[Any], patience: float) -> float:
         """What it shows when the child process has ended, or after so many seconds."""
         deadline = time.monotonic() + patience
         while process.poll() is None and time.monotonic() < deadline:

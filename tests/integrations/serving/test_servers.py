@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.bridge.stopwatch import Stopwatch
 
 SECONDS_TO_STOP = 5
 COMPLAINTS = ("Unclosed", "was never awaited", "Task was destroyed", "Traceback", "ResourceWarning")
@@ -57,8 +58,10 @@ class Server:
 
     def terminate(self) -> None:
         """Ask it to stop, and check that it does so in time and in order."""
+        stopwatch = Stopwatch(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(SECONDS_TO_STOP)
+        assert stopwatch.measure_exit(self.process, 60) < SECONDS_TO_STOP
+        code = self.process.wait(1)
         # When all is shut down, uvicorn raises the signal again for whoever started it.
         expected = -signal.SIGTERM if self.name == "uvicorn" else 0
         assert code == expected, self.err
