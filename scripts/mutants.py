@@ -38,6 +38,8 @@ TESTS = [
     "tests/bridge/test_faults_fork.py",
     "tests/bridge/test_faults_process.py",
     "tests/bridge/test_findings.py",
+    "tests/bridge/test_faults_closed_loop.py",
+    "tests/bridge/test_handshakes.py",
 ]
 PYTEST = ["-m", "not slow", "-q", "-p", "no:cacheprovider", "--timeout=20", "--tb=no", "-rfE"]
 # A run with a mutant may take this long, or three times as long as the one without, which may take
@@ -221,8 +223,8 @@ MUTANTS = [
     Mutant(
         "portal-keeps-its-calls-when-it-closes",
         "engine/loop_call.py",
-        '            self.fail(PortalClosedError("the event loop was closed during the call"))\n',
-        "            pass\n",
+        '        self.fail(PortalClosedError(f"the event loop was closed {when}"))\n',
+        "        pass\n",
     ),
     Mutant("fork-keeps-the-pool", "engine/workers.py", "process.after_fork(_forget_pool)\n", ""),
     Mutant(

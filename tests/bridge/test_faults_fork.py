@@ -198,3 +198,24 @@ say("parent")
 """
     )
     assert lines == ["child in time", "parent"]
+
+
+def test_a_forked_child_has_no_part_in_its_parents_portal_loop() -> None:
+    lines = run_program(
+        CHILD
+        + """
+from bridgekit.engine.portal import portal_loop
+parents = portal_loop()
+class Letter:
+    def arrived(self):
+        say("it arrived")
+def child():
+    assert not parents.is_open
+    assert not parents.post(Letter())
+    assert portal_loop() is not parents
+fork(child)
+assert parents.is_open
+say("parent")
+"""
+    )
+    assert lines == ["child in time", "parent"]
