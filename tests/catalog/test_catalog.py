@@ -178,7 +178,7 @@ def test_who_calls_back() -> None:
     assert (thread.parameter, thread.runs, thread.awaits) == ("fn", "thread", False)
     hook = catalog.callback("flask.Flask.before_request")
     assert hook is not None
-    assert (hook.runs, hook.awaits) == ("caller", True)
+    assert (hook.runs, hook.awaits) == ("later", True)
     assert catalog.callback("threading.Thread.start") is None
 
 

@@ -18,6 +18,7 @@ from bridgekit_codemods.catalog.effect import (
     Blocking,
     Blocks,
     Callback,
+    Calls,
     Confidence,
     Effect,
     Kind,
@@ -34,6 +35,7 @@ __all__ = [
     "FIXTURE_DECORATORS",
     "Blocks",
     "Callback",
+    "Calls",
     "CatalogError",
     "Confidence",
     "Effect",
@@ -42,6 +44,7 @@ __all__ = [
     "attribute",
     "blocking",
     "callback",
+    "calls",
     "canonical",
     "declares",
     "fingerprint",
@@ -51,6 +54,7 @@ __all__ = [
     "is_known_member",
     "libraries",
     "object_type",
+    "providers",
     "returns",
     "root_class",
     "style",
@@ -97,7 +101,8 @@ def use(extensions: Iterable[Extension]) -> None:
     for extension in given:
         store.need(extension.library)
     _store = store
-    for function in (canonical, _lineage, _effect, returns, attribute, is_class, declares):
+    for function in (canonical, _lineage, _effect, returns, attribute, is_class, declares, callback,
+                     calls):  # fmt: skip
         function.cache_clear()
 
 
@@ -224,12 +229,25 @@ def style(dotted: str) -> Style | None:
     return found.style if found is not None else None
 
 
+@lru_cache(maxsize=65536)
 def callback(dotted: str) -> Callback | None:
     """Who calls the function that is given to this library callable, if it is known."""
     name = canonical(dotted)
     owner, _, member = name.rpartition(".")
     for base in _lineage(owner):
         found = _store.callbacks.get(f"{base}.{member}")
+        if found is not None:
+            return found
+    return None
+
+
+@lru_cache(maxsize=65536)
+def calls(dotted: str) -> Calls | None:
+    """Which methods of the class that it is called on a library method calls, if any."""
+    name = canonical(dotted)
+    owner, _, member = name.rpartition(".")
+    for base in _lineage(owner):
+        found = _store.calls.get(f"{base}.{member}")
         if found is not None:
             return found
     return None
@@ -260,6 +278,13 @@ def object_type(dotted: str) -> str | None:
     """The class of a module-level library object ("flask.current_app" is a "flask.Flask")."""
     _store.need(dotted)
     return _store.objects.get(dotted)
+
+
+def providers(dotted: str) -> frozenset[str]:
+    """The names by which the program registers the function whose result a library object stands
+    for (that of "flask_login.current_user" through "flask_login.LoginManager.user_loader")."""
+    _store.need(dotted)
+    return _store.providers.get(dotted, frozenset())
 
 
 def importable(dotted: str) -> str:

@@ -62,6 +62,10 @@ class Callback(NamedTuple):
     """The library callable `dotted` takes a function and calls it.
 
     parameter  the name of the parameter that is called; empty for a decorator
+    position   its place among the positional arguments; -1 where it has none or it is not known
+    passes     what it is called with: the places of arguments, of each of which an element is
+               passed ("x" for what is not known)
+    lazy       whether it is called when the result is iterated
     runs       where it is called
     awaits     whether a coroutine function is awaited
     """
@@ -70,6 +74,36 @@ class Callback(NamedTuple):
     parameter: str
     runs: Runs
     awaits: bool
+    position: int = -1
+    passes: str = ""
+    lazy: bool = False
+
+
+class Given(NamedTuple):
+    """The functions that a member of a class is given when the class is written.
+
+    maker      what the member is made by, a dotted name or a pattern ("marshmallow.fields.*")
+    parameter  the parameter of it that takes the function, its name, or a class with such members
+    position   its place among the positional arguments; -1 where it has none
+    """
+
+    maker: str
+    parameter: str
+    position: int
+
+
+class Calls(NamedTuple):
+    """The library method `dotted` calls methods of the class that it is called on.
+
+    methods    their names, or patterns of names
+    decorated  the decorators that mark them
+    given      functions that the members of the class are made with
+    """
+
+    dotted: str
+    methods: tuple[str, ...]
+    decorated: frozenset[str]
+    given: tuple[Given, ...]
 
 
 class Wildcard(NamedTuple):
@@ -96,6 +130,8 @@ class Library:
                   `Class.__enter__`, `__iter__` and so on say what using an instance gives
     attributes    type expressions of data attributes
     objects       module-level objects and their class
+    providers     objects that stand for what a function of the program gives, and the names by
+                  which that function is registered
     hooks         methods that the library itself calls on subclasses, by class
     classes       names of classes that are not written like one
     coroutines    coroutine functions
@@ -103,6 +139,7 @@ class Library:
     blocks        callables that may block
     wildcards     classes of which all methods may block
     callbacks     callables that call back
+    calls         methods that call methods of the class that they are called on
     """
 
     name: str
@@ -117,6 +154,7 @@ class Library:
     returns: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, str] = field(default_factory=dict)
+    providers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     hooks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     classes: frozenset[str] = frozenset()
     coroutines: frozenset[str] = frozenset()
@@ -124,3 +162,4 @@ class Library:
     blocks: Mapping[str, Blocking] = field(default_factory=dict)
     wildcards: Mapping[str, Wildcard] = field(default_factory=dict)
     callbacks: Mapping[str, Callback] = field(default_factory=dict)
+    calls: Mapping[str, Calls] = field(default_factory=dict)

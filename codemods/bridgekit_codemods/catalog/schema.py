@@ -12,7 +12,9 @@ from bridgekit_codemods.catalog.effect import (
     Blocking,
     Blocks,
     Callback,
+    Calls,
     Confidence,
+    Given,
     Kind,
     Library,
     Runs,
@@ -25,8 +27,8 @@ Table: TypeAlias = Mapping[str, Any]
 _TOP = frozenset(
     {
         "title", "distribution", "checked", "like", "aliases", "at", "bases", "returns",
-        "attributes", "objects", "hooks", "classes", "coroutines", "blocks", "callbacks", "past",
-        "unchecked",
+        "attributes", "objects", "providers", "hooks", "classes", "coroutines", "blocks",
+        "callbacks", "calls", "past", "unchecked",
     }
 )  # fmt: skip
 _GROUP = frozenset(
@@ -35,7 +37,9 @@ _GROUP = frozenset(
         "differs", "timeout",
     }
 )  # fmt: skip
-_CALLBACK = frozenset({"of", "names", "parameter", "runs", "awaits"})
+_CALLBACK = frozenset({"of", "names", "parameter", "runs", "awaits", "position", "passes", "lazy"})
+_CALLS = frozenset({"of", "names", "methods", "decorated", "given"})
+_GIVEN = re.compile(r"([\w.]+(?:\.\*)?):(\w+)(?::(\d+))?\Z")
 _CHOICES = {
     "kind": get_args(Kind),
     "confidence": get_args(Confidence),
@@ -105,6 +109,10 @@ class _Reader:
             returns={**base.returns, **self._types("returns")},
             attributes={**base.attributes, **self._types("attributes")},
             objects={**base.objects, **self._names("objects")},
+            providers={
+                **base.providers,
+                **{k: frozenset(v) for k, v in self._lists("providers").items()},
+            },
             hooks={**base.hooks, **{k: frozenset(v) for k, v in self._lists("hooks").items()}},
             classes=base.classes | self._classes(),
             coroutines=base.coroutines | self._members("coroutines"),
@@ -112,6 +120,7 @@ class _Reader:
             blocks={**base.blocks, **blocks},
             wildcards={**base.wildcards, **wildcards},
             callbacks={**base.callbacks, **self._callbacks()},
+            calls={**base.calls, **self._calls()},
         )
 
     # -- parts ---------------------------------------------------------------------------------
@@ -220,7 +229,35 @@ class _Reader:
             for name in self._required_names(group, where):
                 dotted = f"{owner}.{name}"
                 parameter = self._text(group, "parameter", where)
-                found[dotted] = Callback(dotted, parameter, cast(Runs, runs), awaits)
+                position = group.get("position", -1)
+                if not isinstance(position, int) or isinstance(position, bool):
+                    raise self._error(f"{where}.position", f"is {position!r}", "write a number")
+                lazy = group.get("lazy", False)
+                if not isinstance(lazy, bool):
+                    raise self._error(f"{where}.lazy", f"is {lazy!r}", "write true or false")
+                passes = self._text(group, "passes", where)
+                found[dotted] = Callback(
+                    dotted, parameter, cast(Runs, runs), awaits, position, passes, lazy
+                )
+        return found
+
+    def _calls(self) -> dict[str, Calls]:
+        found: dict[str, Calls] = {}
+        for where, group in self._groups("calls", _CALLS):
+            owner = self._of(group, where)
+            methods = tuple(self._words(group.get("methods", ""), f"{where}.methods"))
+            decorated = frozenset(self._words(group.get("decorated", ""), f"{where}.decorated"))
+            given: list[Given] = []
+            for text in self._words(group.get("given", ""), f"{where}.given"):
+                parts = _GIVEN.match(text)
+                if parts is None:
+                    raise self._error(
+                        f"{where}.given", f"is {text!r}", "write package.Maker:parameter:position"
+                    )
+                given.append(Given(parts[1], parts[2], int(parts[3] or -1)))
+            for name in self._required_names(group, where):
+                dotted = f"{owner}.{name}"
+                found[dotted] = Calls(dotted, methods, decorated, tuple(given))
         return found
 
     # -- values --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridgekit_codemods.catalog.effect import Blocking, Callback, Library, Wildcard
+from bridgekit_codemods.catalog.effect import Blocking, Callback, Calls, Library, Wildcard
 from bridgekit_codemods.catalog.schema import (
     CatalogError,
     Table,
@@ -48,12 +48,14 @@ class Store:
         self.returns: dict[str, str] = {}
         self.attributes: dict[str, str] = {}
         self.objects: dict[str, str] = {}
+        self.providers: dict[str, frozenset[str]] = {}
         self.hooks: dict[str, frozenset[str]] = {}
         self.classes: set[str] = set()
         self.coroutines: set[str] = set()
         self.blocks: dict[str, Blocking] = {}
         self.wildcards: dict[str, Wildcard] = {}
         self.callbacks: dict[str, Callback] = {}
+        self.calls: dict[str, Calls] = {}
         self.at: dict[str, str] = {}
         self._extensions: dict[str, list[Extension]] = {}
         for extension in extensions:
@@ -110,11 +112,13 @@ class Store:
         self.returns.update(library.returns)
         self.attributes.update(library.attributes)
         self.objects.update(library.objects)
+        self.providers.update(library.providers)
         self.hooks.update(library.hooks)
         self.coroutines |= library.coroutines
         self.blocks.update(library.blocks)
         self.wildcards.update(library.wildcards)
         self.callbacks.update(library.callbacks)
+        self.calls.update(library.calls)
         self.at.update(library.at)
         self.classes |= library.classes
         for table in (library.returns, library.attributes, library.blocks, library.hooks,

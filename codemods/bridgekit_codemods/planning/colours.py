@@ -27,8 +27,9 @@ from bridgekit_codemods.planning.frameworks import (
     is_request_awaitable,
     sync_entries,
 )
+from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.planning.scope import FRAMEWORK
-from bridgekit_codemods.program.calls import CallSite
+from bridgekit_codemods.program.calls import CallSite, Target
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
@@ -124,6 +125,33 @@ class Colours:
         return frozenset(effect.blocks for effect in effects if effect is not None)
 
     @cached_property
+    def _around(self) -> dict[Function, tuple[CallSite, ...]]:
+        found: dict[Function, tuple[CallSite, ...]] = {}
+        for function in self.program.functions.values():
+            if not function.decorators or function.is_async:
+                continue
+            sites = tuple(
+                site
+                for wrapper in self.program.wrappers_of(function)
+                if not wrapper.is_async
+                for site in self._sites[wrapper]
+                if not calls_what_it_wraps(site)
+                and all(target.function is not function for target in site.targets)
+            )
+            if sites:
+                found[function] = sites
+        return found
+
+    def running(self, function: Function) -> tuple[CallSite, ...]:
+        """The sites that run when somebody calls the function by its name.
+
+        Those of `sites`, and what the wrappers that the program's own decorators put around the
+        function do beside calling it.
+        """
+        around = self._around.get(function)
+        return self._sites[function] + around if around else self._sites[function]
+
+    @cached_property
     def lazy_loads(self) -> dict[Function, list[LazyLoad]]:
         """Attribute accesses that send a query because their relationship is loaded lazily."""
         lazy = {
@@ -168,9 +196,9 @@ class Colours:
     def _blocks(self) -> dict[Function, frozenset[str]]:
         blocks: dict[Function, frozenset[str]] = {}
         callers: dict[Function, set[Function]] = defaultdict(set)
-        for function, sites in self._sites.items():
+        for function in self._sites:
             effects: set[str] = set()
-            for site in sites:
+            for site in self.running(function):
                 effects |= self.external_effects(site)
                 for target in site.targets:
                     callers[target.function].add(function)
@@ -194,6 +222,19 @@ class Colours:
         """What a call of this sync function may wait for; empty for pure and native ones."""
         return self._blocks[function]
 
+    def blocks_itself(self, function: Function) -> bool:
+        """Says whether the body of a sync function may wait, whatever is wrapped around it."""
+        if function not in self._around:
+            return bool(self.blocks(function))
+        return (
+            function in self.facades
+            or function in self.lazy_loads
+            or any(
+                self.external_effects(site) or any(self.blocks(t.function) for t in site.targets)
+                for site in self._sites[function]
+            )
+        )
+
     def colour(self, function: Function) -> str:
         """`pure`, `blocking` or `native`."""
         if self.native(function):
@@ -205,8 +246,8 @@ class Colours:
         """Functions that use, themselves or through others, objects bound to one thread."""
         callers: dict[Function, set[Function]] = defaultdict(set)
         bound: set[Function] = set()
-        for function, sites in self._sites.items():
-            for site in sites:
+        for function in self._sites:
+            for site in self.running(function):
                 if uses_thread_bound(site):
                     bound.add(function)
                 for target in site.targets:
@@ -224,7 +265,7 @@ class Colours:
 
     def forms(self, site: CallSite) -> frozenset[str]:
         """The kinds of waiting for which the site has an async form of its own now."""
-        if site.awaited:
+        if site.awaited or site.kind in ("hidden", "template"):
             return frozenset()
         found: set[str] = set()
         for dotted in site.externals:
@@ -275,7 +316,7 @@ class Colours:
         callers: dict[Function, set[Function]] = defaultdict(set)
         for function in candidates:
             for site in self.sites(function):
-                for target in site.targets:
+                for target in _called(site):
                     callers[target.function].add(function)
         pending = list(needs)
         while pending:
@@ -287,7 +328,7 @@ class Colours:
         pending = list(roots)
         while pending:
             for site in self.sites(pending.pop()):
-                for target in site.targets:
+                for target in _called(site):
                     for function in self.program.family(target.function):
                         if function in needs and function not in seen:
                             seen.add(function)
@@ -319,6 +360,11 @@ class Colours:
                     seen.add(callee)
                     pending.append(callee)
         return list(seen)
+
+
+def _called(site: CallSite) -> tuple[Target, ...]:
+    """What the site calls itself: library code that calls a function does not await it."""
+    return () if site.kind in ("hidden", "template") else site.targets
 
 
 def uses_thread_bound(site: CallSite) -> bool:

@@ -119,6 +119,11 @@ def sync_entries(program: Program) -> dict[Function, str]:
             found.setdefault(reference.function, reference.consumer)
     for function, command in script_functions(program).items():
         found.setdefault(function, f"the command {command}")
+    for site in program.calls:
+        if site.kind == "template":
+            for target in site.targets:
+                if target.grade != "guess":
+                    found.setdefault(target.function, target.via)
     return found
 
 

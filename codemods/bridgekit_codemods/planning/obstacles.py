@@ -221,6 +221,9 @@ class Obstacles:
         ]
         effects = colours.external_effects(site)
         matters = bool(blocking_targets or effects or colours.awaitable_here(site))
+        if site.kind == "template":
+            yield from self._template(function, site)
+            return
         if guesses and any(
             colours.native(t.function) or colours.blocks(t.function) for t in guesses
         ):
@@ -235,7 +238,10 @@ class Obstacles:
             yield from self._unknown_call(function, site)
         if not matters:
             return
-        if len({colours.native(t.function) for t in blocking_targets}) > 1:
+        if (
+            site.kind != "hidden"
+            and len({colours.native(t.function) for t in blocking_targets}) > 1
+        ):
             yield self._finding(
                 function,
                 site.node,
@@ -275,6 +281,14 @@ class Obstacles:
                 f"a `{site.kind}` over something that blocks",
                 "none needed: it runs in a worker thread",
             )
+        if site.kind == "operator" and blocking_targets:
+            yield self._finding(
+                function,
+                site.node,
+                "BK324",
+                f"an operator calls {blocking_targets[0].function.qualname}, which blocks",
+                "call a method in its place",
+            )
         if "lock" in effects:
             yield self._finding(
                 function,
@@ -299,6 +313,15 @@ class Obstacles:
                 "a streamed response is used beyond its `with` block",
                 "read it inside `with requests.get(..., stream=True) as response`",
             )
+
+    def _template(self, function: Function, site: CallSite) -> Iterator[Finding]:
+        """Templates are rendered by library code, which holds the loop up if they wait."""
+        touched = rendering_waits(self.colours, site)
+        if touched is not None:
+            yield self._finding(
+                function, site.node, "BK329", f"{touched}, and a template does not await",
+                "let the function ask for it first, and give the template what it got",
+            )  # fmt: skip
 
     def _unknown_call(self, function: Function, site: CallSite) -> Iterator[Finding]:
         node = site.node
@@ -370,3 +393,14 @@ class Obstacles:
             if self.colours.native(function) or self.colours.blocks(function):
                 found.setdefault(function.name, []).append(function)
         return found
+
+
+def rendering_waits(colours: Colours, site: CallSite) -> str | None:
+    """What in the templates that a site renders blocks, in words; None where nothing does."""
+    blocking = [t for t in site.targets if colours.native(t.function) or colours.blocks(t.function)]
+    if not blocking:
+        return f"a template calls {site.externals[0]}, which blocks" if site.externals else None
+    first = blocking[0]
+    verb = "may call" if first.grade == "guess" else "calls"
+    more = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
+    return f"{first.via} {verb} {first.function.qualname}, which blocks{more}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import product
+from bridgekit_codemods.program.plugins.lambdas import passed
 from bridgekit_codemods.program.scopes import Binding
 from bridgekit_codemods.program.symbols import Class, Function, Param
 from bridgekit_codemods.program.types import (
@@ -91,6 +92,8 @@ class Bindings:
             case "class":
                 assert binding.cls is not None
                 return frozenset({TypeRef("type", (TypeRef(binding.cls.qualname),))})
+            case "passed":
+                return passed(self.engine, binding)
             case "param":
                 assert binding.function is not None
                 assert binding.param is not None

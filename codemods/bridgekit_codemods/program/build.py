@@ -13,10 +13,11 @@ from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.fixtures import Fixtures, is_fixture_decorator
 from bridgekit_codemods.program.flows import Flows
 from bridgekit_codemods.program.hierarchy import Families, link_classes
-from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.infer import PROVIDERS, Inference
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.models import find_relationships, relationship_types
 from bridgekit_codemods.program.patches import find_patches
+from bridgekit_codemods.program.plugins.providers import providers
 from bridgekit_codemods.program.references import References, relationship_uses
 from bridgekit_codemods.program.scan import scan
 from bridgekit_codemods.program.scopes import Binding, Block
@@ -54,6 +55,7 @@ class Build:
         paths = {p for p in sources if p.endswith(".py")}
         record = sources.get(TRACE_FILE)
         self.trace = Trace() if record is None else Trace.current(record, sources)
+        self.sources = sources
         self.files: dict[str, SourceFile] = {}
         self.problems: list[SyntaxProblem] = []
         self.facts = Facts()
@@ -149,6 +151,9 @@ class Build:
             if number == 0:
                 functions = self.facts.functions.values()
                 changed += [fn for fn in functions if fn.decorators and self._name_decorators(fn)]
+                engine.providers = providers(engine)
+                if engine.providers:
+                    changed.append(PROVIDERS)
             elif not changed:
                 break  # this round's answers are the last ones
             engine.flows = flows
@@ -173,7 +178,7 @@ class Build:
 
     def _collect(self) -> None:
         engine = self.engine
-        self.calls: list[CallSite] = Sites(engine).all()
+        self.calls: list[CallSite] = Sites(engine, self.sources).all()
         self.traced = Traced(self.trace, self.facts, self.files, self.wrappers)
         if self.trace.executed:
             self.calls = self.traced.sites(self.calls)
@@ -200,10 +205,16 @@ class Build:
         for decorator in fn.decorators:
             for ref in sorted(self.engine.types(decorator.node)):
                 for result in sorted(self.engine.results.of_reference(ref)):
+                    inner: Function | None = None
                     if result.name == "function":
                         inner = self.facts.functions.get(result.args[0].name)
-                        if inner is not None and inner is not fn and inner.parent is not None:
-                            found[inner] = None
+                        if inner is fn or (inner is not None and inner.parent is None):
+                            inner = None
+                    elif result.name in self.facts.classes:
+                        cls = self.facts.classes[result.name]
+                        inner = self.engine.members.find_method(cls, "__call__")
+                    if inner is not None:
+                        found[inner] = None
         return tuple(found)
 
     def resolve(self, node: ast.expr) -> str | None:

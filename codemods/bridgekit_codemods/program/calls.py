@@ -11,7 +11,9 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import NOTHING, Types
 
 Grade: TypeAlias = Literal["exact", "method", "override", "traced", "engine", "guess"]
-CallKind: TypeAlias = Literal["call", "property", "with", "iter", "decorator"]
+CallKind: TypeAlias = Literal[
+    "call", "property", "with", "iter", "decorator", "hidden", "template", "operator"
+]
 ReferenceKind: TypeAlias = Literal[
     "argument", "assigned", "returned", "decorator", "container", "other"
 ]
@@ -23,10 +25,12 @@ class Target:
     """A project function that a site may reach, with the evidence for it.
 
     Every grade but "guess" may be acted upon. A site with several targets may reach any of them.
+    `via` is the library code that calls it, in words, where the site does not.
     """
 
     function: Function
     grade: Grade
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +38,10 @@ class CallSite:
     """A place where control may pass to another function.
 
     `node` is the Call for kind "call", the Attribute for "property", the context expression for
-    "with", the iterable expression for "iter" and the decorator expression for "decorator".
+    "with", the iterable expression for "iter" and the decorator expression for "decorator". For
+    "operator" it is the operation, the tested value or the formatted value of an f-string. For
+    "hidden" and "template" it is the Call before whose return library code calls the targets (a
+    template that it renders does); `externals` are only those that wait then.
     `externals` are dotted names of library callables ("requests.Session.get"). `receiver` are the
     types of what stands before the last dot; empty when unknown or when there is none.
     """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bridgekit_codemods.program.calls import CallSite, Target
+from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import NONE, UNKNOWN, TypeRef
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ def explain(site: CallSite, target: Target) -> str:
         return "seen in the traced run"
     if target.grade == "engine":
         return "a type checker's answer"
+    if target.via:
+        return target.via
     receiver = _receiver(site)
     if target.grade == "guess":
         if not receiver:
@@ -63,17 +67,26 @@ def call_sites(program: Program) -> list[dict[str, Any]]:
             "name": site.name,
             "caller": site.caller.qualname if site.caller is not None else None,
             "targets": [
-                {
-                    "function": target.function.qualname,
-                    "confidence": target.grade,
-                    "evidence": explain(site, target),
-                }
+                {"function": function.qualname, "confidence": target.grade, "evidence": evidence}
                 for target in site.targets
+                for function, evidence in _entered(program, site, target)
             ],
             "externals": list(site.externals),
         }
         for site in program.calls
     ]
+
+
+def _entered(program: Program, site: CallSite, target: Target) -> Iterator[tuple[Function, str]]:
+    """The target, and what the program's own decorators put around it, with the evidence."""
+    yield target.function, explain(site, target)
+    if site.kind == "call":
+        wrappers = program.wrappers_of(target.function)
+        if site.caller in wrappers:
+            return  # the wrapper itself calls what it wraps
+        for wrapper in wrappers:
+            if wrapper.is_async == target.function.is_async:
+                yield wrapper, f"a decorator puts it around {target.function.qualname}"
 
 
 def resolution(program: Program) -> dict[str, int]:

@@ -92,6 +92,14 @@ class ExpressionScanner:
             here = self.here = Place(self.scope, self.block)
         self.facts.places[node] = here
 
+    def operation(self, node: ast.expr) -> None:
+        self.facts.operations.append(ExpressionFact(node, self.scope, self.context))
+
+    def truth(self, test: ast.expr) -> None:
+        """A test asks a value whether it is true; those made of other tests do not themselves."""
+        if type(test) in _ASKED:
+            self.operation(test)
+
     def iteration(self, node: ast.expr, is_async: bool = False) -> None:
         self.facts.iterations.append(ExpressionFact(node, self.scope, self.context, is_async))
 
@@ -150,10 +158,15 @@ class ExpressionScanner:
         for index, argument in enumerate(node.args):
             if isinstance(argument, ast.Starred):
                 self.expression(argument, "argument")
+            elif type(argument) is ast.Lambda:
+                self.do_lambda(argument, "argument", node)
             else:
                 self.expression(argument, "argument", node, None, index)
         for entry in node.keywords:
-            self.expression(entry.value, "argument", node, entry.arg, None)
+            if type(entry.value) is ast.Lambda:
+                self.do_lambda(entry.value, "argument", node)
+            else:
+                self.expression(entry.value, "argument", node, entry.arg, None)
         self.facts.calls.append(
             CallFact(node, self.scope, self.context, role == "awaited", role == "decorator")
         )
@@ -175,12 +188,14 @@ class ExpressionScanner:
 
     def do_branches(self, node: ast.IfExp, role: str) -> None:
         self.expression(node.test)
+        self.truth(node.test)
         self.expression(node.body, role)
         self.expression(node.orelse, role)
 
     def do_bool(self, node: ast.BoolOp, role: str) -> None:
         for value in node.values:
             self.expression(value, role)
+            self.truth(value)
 
     def do_starred(self, node: ast.Starred, role: str) -> None:
         self.expression(node.value, "other")
@@ -204,12 +219,16 @@ class ExpressionScanner:
         if self.scope.function is not None:
             self.facts.yields.setdefault(self.scope.function, []).append(node)
 
-    def do_lambda(self, node: ast.Lambda, role: str) -> None:
+    def do_lambda(self, node: ast.Lambda, role: str, call: ast.Call | None = None) -> None:
         for default in [*node.args.defaults, *[d for d in node.args.kw_defaults if d]]:
             self.expression(default)
         inner = self.inner("lambda", Context(in_lambda=True))
-        for param in parameters(node.args):
-            inner.bind("opaque", param.name, (0, 0))
+        for index, param in enumerate(parameters(node.args)):
+            if call is not None and param.kind in ("posonly", "arg"):
+                # what the lambda is called with depends on what it is given to
+                inner.bind("passed", param.name, (0, 0), node=call, index=index, subject=node)
+            else:
+                inner.bind("opaque", param.name, (0, 0))
         self.facts.lambdas[node] = inner.scope
         inner.expression(node.body, "returned")
 
@@ -245,23 +264,33 @@ class ExpressionScanner:
         inner = "annotation" if role == "annotation" else "other"
         self.expression(node.value, inner)
         self.expression(node.slice, inner)
+        if inner != "annotation":
+            self.operation(node)
 
     def do_binary(self, node: ast.BinOp, role: str) -> None:
         inner = "annotation" if role == "annotation" else "other"
         self.expression(node.left, inner)
         self.expression(node.right, inner)
+        if inner != "annotation":
+            self.operation(node)
 
     def do_compare(self, node: ast.Compare, role: str) -> None:
         inner = "annotation" if role == "annotation" else "other"
         self.expression(node.left, inner)
         for other in node.comparators:
             self.expression(other, inner)
+        self.operation(node)
 
-    def do_joined(self, node: ast.JoinedStr | ast.FormattedValue, role: str) -> None:
+    def do_joined(self, node: ast.JoinedStr, role: str) -> None:
         self.children(node, "other")
+
+    def do_formatted(self, node: ast.FormattedValue, role: str) -> None:
+        self.children(node, "other")
+        self.operation(node)
 
 
 _UNUSED = ("called", "receiver", "annotation")
+_ASKED = (ast.Name, ast.Attribute, ast.Call)
 _ROLES = ("argument", "assigned", "returned", "decorator", "container")
 _EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Call: ExpressionScanner.do_call,
@@ -285,5 +314,5 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
     ast.DictComp: ExpressionScanner.do_comprehension,
     ast.GeneratorExp: ExpressionScanner.do_comprehension,
     ast.JoinedStr: ExpressionScanner.do_joined,
-    ast.FormattedValue: ExpressionScanner.do_joined,
+    ast.FormattedValue: ExpressionScanner.do_formatted,
 }

@@ -5,6 +5,7 @@ A return type is written like an annotation over dotted names and these variable
     Self       the receiver                 T, T2      its first and second type argument
     Args       all its type arguments       A0         an instance of the class given as argument 0
     As         instances of all the classes given as arguments
+    Es         an instance of the one class given, or a sqlalchemy.Row of those given
     E0         argument 0 itself            I0         an element of argument 0
     R0, Rs     first, all type arguments of argument 0
     C0         the result of calling argument 0 (of awaiting that, when it is a coroutine: W0)
@@ -74,6 +75,8 @@ class Externals:
                 TypeRef("type", (r,)) if r.name in self.engine.facts.classes else UNKNOWN
                 for r in self.engine.types(node.args[0])
             )
+        if dotted == "importlib.import_module" and node is not None:
+            return self._module(node)
         if dotted in ("typing.cast", "typing_extensions.cast") and node is not None:
             return self._cast(node)
         owner, _, last = dotted.rpartition(".")
@@ -83,6 +86,10 @@ class Externals:
             stored = self._stored_item(owner, node.args)
             if stored:
                 return stored
+        if last == "_get_current_object":
+            provided = self.engine.provided(owner)
+            if provided:
+                return provided
         spec = catalog.returns(dotted)
         if spec is None:
             spec = self._object_returns(dotted)
@@ -111,6 +118,15 @@ class Externals:
         scope = self._scope(node)
         named = self.engine.annotations.types(node.args[0], scope) if scope else _ANY
         return named if not named <= {UNKNOWN} else self.engine.types(node.args[1])
+
+    def _module(self, node: ast.Call) -> Types:
+        """The module of the program that `import_module("its.name")` gives."""
+        name = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        scope = self._scope(node)
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or scope is None:
+            return _ANY
+        path = self.engine.linker.module_path(name.value, scope.file.path)
+        return frozenset({TypeRef("module", (TypeRef(path),))}) if path is not None else _ANY
 
     def _scope(self, node: ast.expr) -> Scope | None:
         """The scope an expression stands in, if a name in it tells."""
@@ -197,6 +213,11 @@ class Externals:
                 return _ANY
             case "Unknown":
                 return _ANY
+            case "Es":
+                given = [self._instances(a) for a in node.args] if node is not None else []
+                if len(given) > 1:
+                    return product("sqlalchemy.Row", given)
+                return given[0] if given else _ANY
             case "None":
                 return frozenset({NONE})
         if len(name) == 2 and name[0] in "AEIRCW" and name[1].isdigit():

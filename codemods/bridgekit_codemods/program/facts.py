@@ -81,6 +81,8 @@ class Facts:
     attributes: list[ExpressionFact] = field(default_factory=list)
     withs: list[ExpressionFact] = field(default_factory=list)
     iterations: list[ExpressionFact] = field(default_factory=list)
+    operations: list[ExpressionFact] = field(default_factory=list)
+    """Operators and truth tests, for which a class may have methods."""
     stores: list[StoreFact] = field(default_factory=list)
     decorators: list[DecoratorFact] = field(default_factory=list)
     returns: dict[Function, list[ast.expr]] = field(default_factory=dict)

@@ -56,6 +56,9 @@ class Fixtures:
         return tuple(f for f in found if f is not None)
 
     def builtin(self, fn: Function, param: Param) -> Types | None:
+        given = self._parametrized(fn, param)
+        if given is not None:
+            return given
         name = _BUILTIN.get(param.name)
         if name is None or not self.applies(fn):
             return None
@@ -98,6 +101,27 @@ class Fixtures:
                         return True
         return False
 
+    def _parametrized(self, fn: Function, param: Param) -> Types | None:
+        """The types of the values that `@pytest.mark.parametrize` lists for the parameter."""
+        for decorator in self.engine.decorators_of(fn):
+            node = decorator.node
+            if not (
+                isinstance(node, ast.Call)
+                and (decorator.dotted or "").endswith("mark.parametrize")
+                and len(node.args) > 1
+            ):
+                continue
+            names = _parametrized_names(node.args[0])
+            if param.name not in names:
+                continue
+            values = self.engine.elements(self.engine.types(node.args[1]))
+            if len(names) > 1:
+                values = self.engine.item(values, names.index(param.name))
+            # `pytest.param(...)` holds the value and more
+            library = [r for r in values if r.name.startswith(("pytest.", "_pytest."))]
+            return values if values and not library else None
+        return None
+
     def _nearness(self, fixture: Function, fn: Function) -> tuple[int, int, int]:
         same_file = fixture.path == fn.path
         same_class = fixture.cls is not None and fixture.cls is fn.cls
@@ -117,3 +141,13 @@ def fixture_name(fn: Function) -> str:
                 if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
                     return str(keyword.value.value)
     return fn.name
+
+
+def _parametrized_names(node: ast.expr) -> list[str]:
+    parts = node.elts if isinstance(node, (ast.Tuple, ast.List)) else [node]
+    return [
+        name
+        for part in parts
+        if isinstance(part, ast.Constant)
+        for name in str(part.value).replace(",", " ").split()
+    ]

@@ -37,6 +37,7 @@ _CONSTANTS = {
     kind: frozenset({TypeRef(kind.__name__)})
     for kind in (str, bytes, bool, int, float, complex, type(...))
 } | {type(None): frozenset({NONE})}
+PROVIDERS = "the functions that provide library objects"
 
 
 class Inference(Rounds):
@@ -60,6 +61,8 @@ class Inference(Rounds):
         """What is put into a container, by the binding that makes it."""
         self.fixed: dict[Binding, Types] = {}
         """Bindings whose value is known from elsewhere."""
+        self.providers: dict[str, tuple[Function, ...]] = {}
+        """The functions whose results library objects stand for, by the object."""
         self.foreign: frozenset[str] = frozenset()
         """The names of attributes and items that code assigns to objects other than `self`."""
         self.bindings = Bindings(self)
@@ -127,6 +130,26 @@ class Inference(Rounds):
         if name in self.foreign:
             self.reads.append(key)
         return self.stored.get(key, [])
+
+    def provided(self, dotted: str) -> Types:
+        """What a library object stands for, where the program provides it; else nothing."""
+        if not catalog.providers(dotted):
+            return NOTHING
+        self.reads.append(PROVIDERS)
+        found = frozenset().union(
+            *(self.results.called(fn, None) for fn in self.providers.get(dotted, ()))
+        )
+        return found - {NONE}
+
+    def stood_for(self, types: Types) -> Types:
+        """The same types, with what the program provides in place of library objects."""
+        found = types
+        for ref in types:
+            if ref.name == "external" and len(ref.args) == 1:
+                provided = self.provided(ref.args[0].name)
+                if provided:
+                    found = found - {ref} | provided
+        return found
 
     def union(self, nodes: Iterable[ast.expr]) -> Types:
         return frozenset().union(*(self.types(n) for n in nodes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
+from bridgekit_codemods.program.plugins.decorated import kept_by_decorator
 from bridgekit_codemods.program.scopes import Binding
 from bridgekit_codemods.program.symbols import Class, Function
 from bridgekit_codemods.program.types import (
@@ -53,7 +54,7 @@ class Members:
             case "super":
                 return self._of_super(ref, name)
             case "function":
-                return frozenset({ref}) if name == "__wrapped__" else _ANY
+                return frozenset({ref}) if kept_by_decorator(self.engine, ref, name) else _ANY
             case "lambda":
                 return _ANY
         return self._of_library_instance(ref, name)
@@ -63,6 +64,9 @@ class Members:
         stored = self.engine.stored_in(f"object:{base}", name)
         if stored:
             return self.engine.bindings.union(stored)
+        provided = self.engine.provided(base)
+        if provided and name != "_get_current_object":
+            return frozenset().union(*(self.of(p, name) for p in provided))
         dotted = catalog.canonical(f"{base}.{name}")
         spec = catalog.attribute(dotted)
         if spec is not None:

@@ -71,7 +71,7 @@ def relationship_uses(engine: Inference, names: set[str]) -> list[AttributeUse]:
                     scope.file.span(node),
                     node,
                     scope.function,
-                    engine.types(node.value),
+                    engine.stood_for(engine.types(node.value)),
                     node.attr,
                 )
             )

@@ -101,6 +101,7 @@ class _Scanner(ExpressionScanner):
     def do_while(self, node: ast.While) -> None:
         outer, self.block = self.block, Block(self.block, loop=True)
         self.expression(node.test)
+        self.truth(node.test)
         self.narrow(node.test)
         self.statements(node.body, self.block)
         self.block = outer
@@ -108,6 +109,7 @@ class _Scanner(ExpressionScanner):
 
     def do_if(self, node: ast.If) -> None:
         self.expression(node.test)
+        self.truth(node.test)
         outer, self.block = self.block, Block(self.block)
         self.narrow(node.test)
         self.statements(node.body, self.block)
@@ -224,6 +226,14 @@ class _Scanner(ExpressionScanner):
         self.expression(node.subject)
         for case in node.cases:
             outer, self.block = self.block, Block(self.block)
+            if isinstance(node.subject, ast.Name) and isinstance(case.pattern, ast.MatchClass):
+                source = self.source(
+                    "narrowed",
+                    case.pattern.cls,
+                    (case.pattern.end_lineno, case.pattern.end_col_offset),
+                )
+                source.subject = node.subject
+                self.scope.narrowings.append((node.subject.id, source))
             self.pattern(case.pattern)
             if case.guard is not None:
                 self.expression(case.guard)

@@ -28,6 +28,7 @@ BindingKind: TypeAlias = Literal[
     "function",
     "class",
     "param",
+    "passed",  # argument `index` of the lambda `subject` that is given to the call `node`
     "opaque",  # something unknown
 ]
 Position: TypeAlias = tuple[int, int]

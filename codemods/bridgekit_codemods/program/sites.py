@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bridgekit_codemods.program.callees import RANK, Callees, add
 from bridgekit_codemods.program.calls import (
@@ -13,7 +13,10 @@ from bridgekit_codemods.program.calls import (
     Target,
 )
 from bridgekit_codemods.program.facts import CallFact, Context, ExpressionFact
+from bridgekit_codemods.program.hidden import HiddenCalls
 from bridgekit_codemods.program.infer import Inference
+from bridgekit_codemods.program.plugins.jinja import Templates
+from bridgekit_codemods.program.plugins.operators import Operators
 from bridgekit_codemods.program.results import MANAGERS
 from bridgekit_codemods.program.scopes import Scope
 from bridgekit_codemods.program.symbols import Function
@@ -40,11 +43,13 @@ _CONSUMERS = frozenset(
 class Sites:
     """Builds the program's call sites; one instance for one program."""
 
-    def __init__(self, engine: Inference) -> None:
+    def __init__(self, engine: Inference, sources: Mapping[str, bytes]) -> None:
         self.engine = engine
         self.facts = engine.facts
-        self._known: dict[tuple[Function, str], Target] = {}
+        self._known: dict[tuple[Function, str, str], Target] = {}
         self.callees = Callees(engine)
+        self.hidden = HiddenCalls(engine, self._reached)
+        self.templates = Templates(engine, sources, self._reached, self._property_functions)
         self.properties = {
             fn.name for fn in self.facts.functions.values() if fn.cls is not None and fn.is_property
         }
@@ -55,9 +60,18 @@ class Sites:
         for call in self.facts.calls:
             found.append(self._call(call))
             found += self._consumed(call)
+            found += self._hidden(call)
         for attribute in self.facts.attributes:
             if attribute.node.attr in self.properties:  # type: ignore[attr-defined]
                 found += self._property(attribute)
+        operators = Operators(self.engine, self.hidden.special)
+        for fact in self.facts.operations if operators.defined else ():
+            targets = operators.of(fact.node)
+            if targets:
+                found.append(
+                    self._site("operator", fact.node, fact.scope, fact.context, targets,
+                               name=min(fn.name for fn in targets), via="an operator calls it")
+                )  # fmt: skip
         for fact in self.facts.withs:
             found += self._with(fact)
         for fact in self.facts.iterations:
@@ -78,6 +92,7 @@ class Sites:
         name: str = "",
         receiver: Types = NOTHING,
         awaited: bool = False,
+        via: str | Mapping[Function, str] = "",
     ) -> CallSite:
         return CallSite(
             path=scope.file.path,
@@ -85,7 +100,7 @@ class Sites:
             node=node,
             kind=kind,
             caller=scope.function,
-            targets=self._targets(targets) if targets else (),
+            targets=self._targets(targets, via) if targets else (),
             externals=tuple(sorted(set(externals))) if externals else (),
             name=name,
             receiver=receiver,
@@ -95,16 +110,20 @@ class Sites:
             awaited=awaited,
         )
 
-    def _targets(self, grades: dict[Function, str]) -> tuple[Target, ...]:
+    def _targets(
+        self, grades: dict[Function, str], via: str | Mapping[Function, str]
+    ) -> tuple[Target, ...]:
         found: list[Function] = list(grades)
         if len(found) > 1:
             found.sort(key=lambda f: (RANK[grades[f]], f.qualname))
-        return tuple(self._target(f, grades[f]) for f in found)
+        return tuple(
+            self._target(f, grades[f], via if isinstance(via, str) else via[f]) for f in found
+        )
 
-    def _target(self, fn: Function, grade: str) -> Target:
-        known = self._known.get((fn, grade))
+    def _target(self, fn: Function, grade: str, via: str) -> Target:
+        known = self._known.get((fn, grade, via))
         if known is None:
-            known = self._known[fn, grade] = Target(fn, _grade(grade))
+            known = self._known[fn, grade, via] = Target(fn, _grade(grade), via)
         return known
 
     # -- calls -----------------------------------------------------------------------------
@@ -113,7 +132,7 @@ class Sites:
         func = fact.node.func
         callees = self.engine.types(func)
         targets, externals = self.callees.of(callees, self.engine.is_open_class(func))
-        receiver = self.engine.types(func.value) if isinstance(func, ast.Attribute) else NOTHING
+        receiver = self._receiver(func.value) if isinstance(func, ast.Attribute) else NOTHING
         return self._site(
             "call", fact.node, fact.scope, fact.context, targets, externals,
             name=_last_name(func), receiver=receiver, awaited=fact.awaited,
@@ -131,12 +150,40 @@ class Sites:
                 found += self._iteration(ExpressionFact(argument, fact.scope, fact.context))
         return found
 
+    def _receiver(self, node: ast.expr) -> Types:
+        return self.engine.stood_for(self.engine.types(node))
+
+    def _reached(self, types: Types) -> tuple[dict[Function, str], set[str]]:
+        targets, externals = self.callees.of(types, False)
+        return dict(targets), set(externals)
+
+    def _hidden(self, fact: CallFact) -> list[CallSite]:
+        """What library code calls before the call returns, or while its result is iterated."""
+        callees = self.engine.types(fact.node.func)
+        name = _last_name(fact.node.func)
+        found = [
+            self._site(
+                "iter" if hidden.lazy else "hidden", fact.node, fact.scope, fact.context,
+                hidden.targets, hidden.externals, name=name, via=hidden.via,
+            )
+            for hidden in self.hidden.of(fact.node, callees)
+        ]  # fmt: skip
+        touched = self.templates.of(fact.node, callees)
+        if touched is not None:
+            found.append(
+                self._site(
+                    "template", fact.node, fact.scope, fact.context, touched.targets,
+                    touched.externals, name=name, via=touched.places,
+                )
+            )  # fmt: skip
+        return found
+
     # -- implicit calls --------------------------------------------------------------------
 
     def _property(self, fact: ExpressionFact) -> list[CallSite]:
         node = fact.node
         assert isinstance(node, ast.Attribute)
-        receivers = self.engine.types(node.value)
+        receivers = self._receiver(node.value)
         key = {ast.Store: f"{node.attr}#setter", ast.Del: f"{node.attr}#deleter"}.get(
             type(node.ctx), node.attr
         )

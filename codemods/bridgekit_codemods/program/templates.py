@@ -6,13 +6,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from bridgekit_codemods.program.plugins.template_trees import parse
 from bridgekit_codemods.program.source import TEMPLATE_SUFFIXES
-
-try:
-    import jinja2
-    import jinja2.nodes
-except ImportError:  # the base install has no template engine; patterns serve then
-    jinja2 = None  # type: ignore[assignment]
 
 _TAGS = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -31,20 +26,8 @@ def template_attributes(sources: Mapping[str, bytes]) -> dict[str, frozenset[str
 @lru_cache(maxsize=1024)
 def _attributes(data: bytes) -> frozenset[str]:
     text = data.decode("utf-8", "replace")
-    if jinja2 is not None:
-        try:
-            tree = jinja2.Environment(
-                extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", "jinja2.ext.i18n"]
-            ).parse(text)
-        except jinja2.TemplateSyntaxError:
-            # tags of extensions that are not known here
-            return _by_pattern(text)
-        found = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)}
-        for node in tree.find_all(jinja2.nodes.Getitem):
-            if isinstance(node.arg, jinja2.nodes.Const) and isinstance(node.arg.value, str):
-                found.add(node.arg.value)
-        return frozenset(found)
-    return _by_pattern(text)
+    tree = parse(text)
+    return tree.attributes if tree is not None else _by_pattern(text)
 
 
 def _by_pattern(text: str) -> frozenset[str]:

@@ -208,7 +208,7 @@ def _leaves(colours: Colours, own: Sequence[Function]) -> tuple[LeafCall, ...]:
         if function.is_async:
             continue
         here: list[LeafCall] = []
-        for site in colours.sites(function):
+        for site in colours.running(function):
             for effect in sorted(colours.external_effects(site))[:1]:
                 here.append(LeafCall(number, site.path, site.span.line, site.externals[0], effect))
         for load in colours.lazy_loads.get(function, ()):
@@ -231,7 +231,7 @@ def _waits(colours: Colours, own: Sequence[Function]) -> list[dict[int, int]]:
     for number, function in enumerate(own):
         if function.is_async:
             continue
-        for site in colours.sites(function):
+        for site in colours.running(function):
             for target in site.targets:
                 callee = index.get(target.function)
                 if callee is None or callee == number or not colours.blocks(target.function):

@@ -65,7 +65,10 @@ class BodyRewriter:
         bridged: list[tuple[CallSite, ast.expr]] = []
         awaited: list[ast.AST] = []
         for site in self.colours.sites(function):
-            if site.awaited or site.kind not in ("call", "property"):
+            if site.awaited or site.kind not in ("call", "property", "hidden"):
+                continue
+            if site.kind == "hidden":
+                self._hidden(function, site, bridged, awaited)
                 continue
             if self._native_call(function, site) or self._library_call(function, site):
                 awaited.append(site.node)
@@ -76,6 +79,25 @@ class BodyRewriter:
             self._bridge_whole(function, load.node)
             awaited.append(load.node)
         self._bridge(function, bridged, awaited)
+
+    def _hidden(
+        self,
+        function: Function,
+        site: CallSite,
+        bridged: list[tuple[CallSite, ast.expr]],
+        awaited: list[ast.AST],
+    ) -> None:
+        """What library code calls inside the call goes to a worker thread with the call."""
+        assert isinstance(site.node, ast.Call)
+        if not self._blocks(site):
+            return
+        if site.node in awaited:
+            raise self._refuse(
+                function, site.node, f"{site.name}(...) is awaited, and calls blocking code itself",
+                "give it nothing that waits",
+            )  # fmt: skip
+        if all(node is not site.node for _, node in bridged):
+            bridged.append((site, site.node))
 
     def _span(self, path: str, node: ast.AST) -> Span:
         return self.colours.program.files[path].span(node)
@@ -240,6 +262,7 @@ class BodyRewriter:
         return bool(self.colours.external_effects(site)) or any(
             self.colours.blocks(target.function)
             for target in site.targets
+            if target.grade != "guess" or site.kind != "hidden"
             if not target.function.is_async and not target.function.is_generator
         )
 

@@ -117,7 +117,7 @@ def _candidates(colours: Colours) -> Iterator[Function]:
     """Project decorators of functions that block, as far as they have one colour only."""
     seen: set[Function] = set()
     for function in colours.program.functions.values():
-        if function.is_async or not colours.blocks(function):
+        if function.is_async or not colours.blocks_itself(function):
             continue
         for decorator in function.decorators:
             found = decorator.project

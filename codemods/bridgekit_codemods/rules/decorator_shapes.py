@@ -301,7 +301,7 @@ def _sleeps(colours: Colours, wrapper: Function) -> frozenset[str]:
     return frozenset(
         ast.unparse(site.node.func)
         for site in colours.program.calls_in(wrapper)
-        if _SLEEP in site.externals and isinstance(site.node, ast.Call)
+        if site.kind == "call" and _SLEEP in site.externals and isinstance(site.node, ast.Call)
     )
 
 

@@ -19,7 +19,7 @@ import libcst as cst
 from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import is_framework_coroutine
-from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.obstacles import Obstacles, rendering_waits
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
@@ -150,7 +150,7 @@ def _served_otherwise(program: Program) -> Iterator[Finding]:
             yield Finding(
                 site.path,
                 site.span.line,
-                "BK257",
+                "BK258",
                 "the application is an ASGI application now, and its commands run with `quart`",
                 "in scripts, Procfile and Dockerfile: an ASGI server (uvicorn, hypercorn) for "
                 "gunicorn or `flask run`, `quart --app` for `flask --app`",
@@ -253,6 +253,9 @@ class _AppRewriter:
             node = site.node
             if not isinstance(node, ast.Call) or site.awaited:
                 continue
+            if site.kind == "template":
+                self._renders(site, function)
+                continue
             if self._opens_resource(site, node, function):
                 continue
             if (
@@ -281,6 +284,26 @@ class _AppRewriter:
             edits.at("Attribute", file.span(attribute), nodes.as_lambda_argument("async_to_sync"))
             edits.add_import("bridgekit", "async_to_sync")
             self.bridges.append(f"async_to_sync: request.{attribute.attr} in {function.qualname}")
+
+    def _renders(self, site: CallSite, function: Function) -> None:
+        """Quart renders on the event loop, also for a function in a worker thread.
+
+        Raises:
+            Unconvertible: the template calls something that blocks.
+        """
+        touched = rendering_waits(self.colours, site)
+        if touched is not None:
+            raise Unconvertible(
+                function,
+                Finding(
+                    function.path,
+                    site.span.line,
+                    "BK258",
+                    f"{touched}, and Quart renders on the event loop",
+                    "let the function ask for it first, and give the template what it got",
+                    function.qualname,
+                ),
+            )
 
     def _opens_resource(self, site: CallSite, node: ast.Call, function: Function) -> bool:
         """Flask's `app.open_resource(x)` is `open` below the root path; Quart's is a coroutine."""
