@@ -173,7 +173,10 @@ def test_exit_handlers_can_use_the_bridge(warm: bool, threads_at_exit: bool) -> 
     )
     portal = "portal" if threads_at_exit else NO_THREAD
     pool = "pool" if warm or threads_at_exit else NO_THREAD
-    assert lines == [portal, portal, portal, pool, pool]
+    *before, again = lines
+    assert before == [portal, portal, portal, pool]
+    # The thread that is left may not be idle yet.
+    assert again == pool or (again == NO_THREAD and not threads_at_exit)
 
 
 def test_an_exit_handler_does_not_wait_for_a_busy_worker(threads_at_exit: bool) -> None:
