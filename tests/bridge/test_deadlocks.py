@@ -44,7 +44,7 @@ else:
     FACTORIES = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 Run = Callable[[Awaitable[Any]], Any]
-LONGER_THAN_DETECTION = 1.2
+LONGER_THAN_DETECTION = 0.4  # with `frequent_looks`
 
 
 @pytest.fixture(params=FACTORIES, ids=lambda factory: factory.__module__)
@@ -414,6 +414,7 @@ async def _cancel_later(awaitable: Awaitable[Any]) -> Any:
     return await task
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize("limit", [_timeout, _wait_for, _cancel_later])
 def test_a_timeout_ends_the_wait_itself(
     run: Run,
@@ -430,6 +431,7 @@ def test_a_timeout_ends_the_wait_itself(
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_timeout_around_the_whole(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         a, b, meeting = CapacityLimiter(1), CapacityLimiter(1), Meeting(2)
@@ -442,6 +444,7 @@ def test_a_timeout_around_the_whole(run: Run, caplog: pytest.LogCaptureFixture) 
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_timeout_of_a_call_in_the_full_pool(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         to_thread.set_max_workers(1)
@@ -476,6 +479,7 @@ def test_own_token_with_a_timeout(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_holder_that_waits_for_an_event(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         limiter, event = CapacityLimiter(1), asyncio.Event()
@@ -494,6 +498,7 @@ def test_a_holder_that_waits_for_an_event(run: Run, caplog: pytest.LogCaptureFix
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_tokens_that_somebody_else_gives_back(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         limiter = CapacityLimiter(1)
@@ -505,6 +510,7 @@ def test_tokens_that_somebody_else_gives_back(run: Run, caplog: pytest.LogCaptur
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_slow_calls_while_a_thousand_wait(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         to_thread.set_max_workers(2)
@@ -518,6 +524,7 @@ def test_slow_calls_while_a_thousand_wait(run: Run, caplog: pytest.LogCaptureFix
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_cancellation_that_the_blocked_loop_has_not_come_to(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -536,6 +543,7 @@ def test_a_cancellation_that_the_blocked_loop_has_not_come_to(
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_calls_behind_a_thread_that_goes_on(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         to_thread.set_max_workers(1)
@@ -591,6 +599,7 @@ def test_a_stopped_process_raises_no_alarm() -> None:
 # -- the switch, the monitor, the picture ------------------------------------------------------
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_log_only_then_raise(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         set_deadlock_action("log")
@@ -607,6 +616,7 @@ def test_log_only_then_raise(run: Run, caplog: pytest.LogCaptureFixture) -> None
         run(main())
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_off(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         set_deadlock_action("off")

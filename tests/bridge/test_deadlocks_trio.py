@@ -26,7 +26,7 @@ from bridgekit import (
 from bridgekit.diagnostics import deadlock_action, format_waits, set_deadlock_action, waits
 from bridgekit.engine.waits import trio_tasks
 
-LONGER_THAN_DETECTION = 1.2
+LONGER_THAN_DETECTION = 0.4  # with `frequent_looks`
 
 
 @pytest.fixture(autouse=True)
@@ -369,6 +369,7 @@ async def _an_anyio_scope_with_a_deadline(first: Any, second: Any) -> None:
             group.start_soon(second)
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize(
     "limit",
     [
@@ -432,6 +433,7 @@ def later(*callbacks: Callable[[], object]) -> None:
     threading.Timer(LONGER_THAN_DETECTION, call_them).start()
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_opaque_waits_count_as_able_to_end(caplog: pytest.LogCaptureFixture) -> None:
     """Of a token's holder: an event, a channel, a thread of trio's own."""
 
@@ -456,6 +458,7 @@ def test_opaque_waits_count_as_able_to_end(caplog: pytest.LogCaptureFixture) -> 
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_task_may_be_reported_as_started_by_somebody_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -473,6 +476,7 @@ def test_a_task_may_be_reported_as_started_by_somebody_else(
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_nursery_that_a_task_is_about_to_come_to(caplog: pytest.LogCaptureFixture) -> None:
     """It may fail there, and so end the wait for the others."""
 
@@ -494,6 +498,7 @@ def test_a_nursery_that_a_task_is_about_to_come_to(caplog: pytest.LogCaptureFixt
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_tokens_that_somebody_else_gives_back(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         limiter = CapacityLimiter(1)
@@ -505,6 +510,7 @@ def test_tokens_that_somebody_else_gives_back(caplog: pytest.LogCaptureFixture) 
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_a_cancellation_that_the_blocked_run_has_not_come_to(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -523,6 +529,7 @@ def test_a_cancellation_that_the_blocked_run_has_not_come_to(
     assert not caplog.records
 
 
+@pytest.mark.usefixtures("frequent_looks")
 def test_without_trios_inner_workings_nothing_is_found(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
