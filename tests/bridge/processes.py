@@ -16,6 +16,9 @@ __all__ = ["Program", "run_program"]
 
 # How long a program takes to start and import everything on a busy machine.
 PATIENCE = 60.0
+# CPython misses a signal that comes after its last look and before a system call blocks, until the
+# next signal (https://peps.python.org/pep-0475/). The second one does not end the call itself.
+NUDGE = 2.0
 
 _PRELUDE = """
 import asyncio, contextlib, contextvars, gc, os, signal, sys, threading, time, warnings
@@ -24,6 +27,8 @@ from bridgekit import (
     default_portal, from_thread, start_blocking_portal, sync_to_async, to_thread,
 )
 warnings.filterwarnings("ignore", message=".*fork.*")
+if hasattr(signal, "SIGUSR1"):
+    signal.signal(signal.SIGUSR1, lambda *_: None)
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 async def native(value=None):
@@ -51,6 +56,7 @@ class Program:
             start_new_session=True,  # so that forked children can be killed with it
         )
         self.lines: list[str] = []
+        self._signalled = False
 
     def line(self) -> str:
         """The next line that the program prints."""
@@ -67,6 +73,7 @@ class Program:
         return line
 
     def signal(self, number: int = signal.SIGINT) -> None:
+        self._signalled = True
         self._process.send_signal(number)
 
     def seconds_to_the_end(self) -> float:
@@ -76,7 +83,13 @@ class Program:
     def end(self, timeout: float = PATIENCE) -> tuple[list[str], str]:
         """Wait for the end: the further lines and the error output."""
         try:
-            out, err = self._process.communicate(timeout=timeout)
+            try:
+                out, err = self._process.communicate(timeout=NUDGE if self._signalled else timeout)
+            except subprocess.TimeoutExpired:
+                if not self._signalled:
+                    raise
+                self._process.send_signal(signal.SIGUSR1)
+                out, err = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGABRT)  # faulthandler prints where it stands
             try:
