@@ -12,9 +12,10 @@ unless its own thread is stuck.
 
 Cost: a look at a place in which nothing has waited for a whole interval is a comparison of two
 short lists. Pictures are only taken of places where something has; a single thread of a pool that
-is not parked ends the matter, and timers are only searched if all seems stuck without them. A look
-that takes long is followed by a longer pause, so that looking never takes more than a few per cent
-of one processor.
+is not parked ends the matter, and timers are only searched if all seems stuck without them. Looks
+that take long are followed by longer pauses, so that looking never takes more than a few per cent
+of one processor. One long look alone is not: the interpreter may have chosen this thread to collect
+the garbage of the whole process, which in a large one takes a second.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = ["Monitor"]
 
 INTERVAL = 0.2  # seconds between looks: a deadlock is found at the third
 SECOND_LOOK = 0.03
-REST = 20  # a pause is at least so many times as long as the processor time of the look before
+REST = 20  # a pause is at least so many times as long as the processor time of a look
 MAX_ITEMS = 256
 _logger = logging.getLogger("bridgekit")
 
@@ -68,6 +69,7 @@ class Monitor:
         self._seen: dict[object, set[int]] = {}
         self._suspects: dict[Key, tuple[Node, _Round]] = {}
         self._pause = INTERVAL
+        self._cost = 0.0  # of the look before, in seconds of processor time
         self._deadlines = Deadlines()
         self._logged: list[object] = []
 
@@ -85,7 +87,8 @@ class Monitor:
                 # What it reads belongs to others and changes; this thread must not end for it.
                 _logger.exception("looking for deadlocks failed")
                 self._suspects = {}
-            self._pause = max(self._pause, REST * (time.thread_time() - begun))
+            before, self._cost = self._cost, time.thread_time() - begun
+            self._pause = max(self._pause, REST * min(before, self._cost))
 
     def look(self) -> None:
         """Look once at every place; end what was found stuck before and still is."""
