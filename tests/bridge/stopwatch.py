@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Stopwatch", "waited_for_processor", "within"]
+__all__ = ["Stopwatch", "waited_for_processor", "within", "within_a_second"]
 
 
 def waited_for_processor(pid: int | str = "self") -> float:
@@ -64,3 +64,10 @@ def within(seconds: float) -> Iterator[None]:
     watch = Stopwatch()
     yield
     assert watch.seconds() < seconds
+
+
+@asynccontextmanager
+async def within_a_second() -> AsyncIterator[None]:
+    """`within` one second, for `async with`."""
+    with within(1):
+        yield

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import gc
 import logging
 import os
 import signal
@@ -11,14 +10,13 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import pytest
-from tests.bridge.stopwatch import Stopwatch, within
+from tests.bridge.stopwatch import Stopwatch, within, within_a_second
 
 from bridgekit import (
     CapacityLimiter,
@@ -30,7 +28,6 @@ from bridgekit import (
     to_thread,
 )
 from bridgekit.diagnostics import (
-    deadlock_action,
     format_waits,
     set_deadlock_action,
     waits,
@@ -44,6 +41,8 @@ except ImportError:
 else:
     FACTORIES = [asyncio.new_event_loop, uvloop.new_event_loop]
 
+pytestmark = pytest.mark.usefixtures("settings_kept")
+
 Run = Callable[[Awaitable[Any]], Any]
 LONGER_THAN_DETECTION = 0.4  # with `frequent_looks`
 
@@ -55,26 +54,6 @@ def run(request: pytest.FixtureRequest) -> Run:
             return runner.run(main)
 
     return run_on_loop
-
-
-@pytest.fixture(autouse=True)
-def _pool_and_action() -> Iterator[None]:
-    size, action = to_thread.get_max_workers(), deadlock_action()
-    yield
-    to_thread.set_max_workers(size)
-    set_deadlock_action(action)
-
-
-@asynccontextmanager
-async def within_a_second() -> AsyncIterator[None]:
-    # The monitor rests in proportion to its work, which a collection of all that these tests have
-    # loaded would count as.
-    gc.disable()
-    try:
-        with within(1):
-            yield
-    finally:
-        gc.enable()
 
 
 async def outcomes(*awaitables: Awaitable[Any]) -> list[Any]:

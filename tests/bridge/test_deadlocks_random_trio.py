@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,21 +25,12 @@ from bridgekit import (
     start_blocking_portal,
     to_thread,
 )
-from bridgekit.diagnostics import deadlock_action, format_waits, set_deadlock_action
-from bridgekit.engine.waits import monitor
+from bridgekit.diagnostics import format_waits, set_deadlock_action
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("settings_kept")]
 
 Steps = list[tuple[Any, ...]]
 HANGS = 3.0  # seconds without a step
-
-
-@pytest.fixture(autouse=True)
-def _pool_and_action() -> Iterator[None]:
-    size, action = to_thread.get_max_workers(), deadlock_action()
-    yield
-    to_thread.set_max_workers(size)
-    set_deadlock_action(action)
 
 
 @dataclass
@@ -201,109 +192,3 @@ def test_an_alarm_exactly_when_a_program_hangs_often(
     seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     judge(random_program(random.Random(seed)), caplog)
-
-
-# -- no false alarm ------------------------------------------------------------------------------
-
-
-class Traffic:
-    """Calls of all kinds that cannot deadlock: tokens are taken in order, groups take none, and who
-    waits for a thread holds none, but one of a limiter that nothing within a thread wants.
-    """
-
-    def __init__(self, seed: int, portal: BlockingPortal) -> None:
-        self.rng = random.Random(seed)
-        self.portal = portal
-        self.outer = CapacityLimiter(2)
-        self.limiters = [CapacityLimiter(count) for count in (1, 2, 4)]
-        self.calls = 0
-
-    async def client(self, until: int) -> None:
-        while self.calls < until:
-            self.calls += 1
-            dice = self.rng.random()
-            if dice < 0.4:
-                await to_thread.run_sync(self.work)
-            elif dice < 0.5:
-                await to_thread.run_sync(self.work, affinity="context")
-            elif dice < 0.6:
-                await to_thread.run_sync(self.work, limiter=self.outer)
-            elif dice < 0.605:
-                await anyio.sleep(0.3)
-            elif dice < 0.65:
-                await to_thread.run_sync(self.portal.call, self.nested, 0)
-            else:
-                await to_thread.run_sync(self.ask, 0)
-
-    async def nested(self, first: int) -> None:
-        """What a thread asks for; takes tokens of the limiters from ``first`` on."""
-        self.calls += 1
-        dice = self.rng.random()
-        number = self.rng.randrange(first, len(self.limiters)) if first < 3 else None
-        if dice < 0.2 and number is not None:
-            await to_thread.run_sync(self.work, limiter=self.limiters[number])
-        elif dice < 0.4 and number is not None:
-            async with self.limiters[number]:
-                await to_thread.run_sync(self.ask, number + 1)
-        elif dice < 0.6:
-            await to_thread.run_sync(self.ask, first)
-        elif dice < 0.7:
-            async with anyio.create_task_group() as group:
-                for _ in range(2):
-                    group.start_soon(self.nested, len(self.limiters))
-        elif dice < 0.75:
-            with anyio.move_on_after(self.rng.choice([0.0001, 0.01])):
-                await to_thread.run_sync(self.work)
-        else:
-            await to_thread.run_sync(self.work)
-
-    def work(self) -> None:
-        if self.rng.random() < 0.0005:
-            time.sleep(0.3)  # long enough for the detector to look at what waits behind it
-
-    def ask(self, first: int) -> None:
-        from_thread.run(self.nested, first)
-
-
-def traffic(calls: int, seed: int) -> int:
-    async def main() -> int:
-        load = Traffic(seed, portal)
-        async with ThreadSensitiveContext(), anyio.create_task_group() as group:
-            for _ in range(20):
-                group.start_soon(load.client, calls)
-        return load.calls
-
-    to_thread.set_max_workers(3)
-    with start_blocking_portal("trio") as portal:
-        return anyio.run(main, backend="trio")
-
-
-def test_no_false_alarm(caplog: pytest.LogCaptureFixture) -> None:
-    assert traffic(8_000, seed=1) >= 8_000
-    assert not caplog.records
-
-
-def test_no_false_alarm_of_a_detector_that_never_rests(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    looks = 0
-    look = monitor.Monitor.look
-
-    def counted(self: monitor.Monitor) -> None:
-        nonlocal looks
-        looks += 1
-        look(self)
-
-    monkeypatch.setattr(monitor, "INTERVAL", 0.0005)
-    monkeypatch.setattr(monitor, "SECOND_LOOK", 0.0)
-    monkeypatch.setattr(monitor.Monitor, "look", counted)
-    assert traffic(3_000, seed=2) >= 3_000
-    assert not caplog.records
-    assert looks > 5
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_no_false_alarm_in_many_calls(caplog: pytest.LogCaptureFixture) -> None:
-    assert traffic(300_000, seed=3) >= 300_000
-    assert not caplog.records

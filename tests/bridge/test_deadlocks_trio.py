@@ -1,19 +1,17 @@
 """Deadlocks among tasks of trio, and between trio and asyncio; what only looks like one."""
 
-import gc
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 import trio
-from tests.bridge.stopwatch import Stopwatch, within
+from tests.bridge.stopwatch import Stopwatch, within, within_a_second
 
 from bridgekit import (
     BlockingPortal,
@@ -24,30 +22,12 @@ from bridgekit import (
     start_blocking_portal,
     to_thread,
 )
-from bridgekit.diagnostics import deadlock_action, format_waits, set_deadlock_action, waits
+from bridgekit.diagnostics import format_waits, set_deadlock_action, waits
 from bridgekit.engine.waits import trio_tasks
 
+pytestmark = pytest.mark.usefixtures("settings_kept")
+
 LONGER_THAN_DETECTION = 0.4  # with `frequent_looks`
-
-
-@pytest.fixture(autouse=True)
-def _pool_and_action() -> Iterator[None]:
-    size, action = to_thread.get_max_workers(), deadlock_action()
-    yield
-    to_thread.set_max_workers(size)
-    set_deadlock_action(action)
-
-
-@asynccontextmanager
-async def within_a_second() -> AsyncIterator[None]:
-    # The monitor rests in proportion to its work, which a collection of all that these tests have
-    # loaded would count as.
-    gc.disable()
-    try:
-        with within(1):
-            yield
-    finally:
-        gc.enable()
 
 
 class Outcomes:
