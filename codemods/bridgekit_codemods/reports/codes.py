@@ -122,8 +122,11 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK256", "a test uses the test client in a shape that has no async form"),
     ("BK258", "a template calls something that blocks; Quart renders templates on the event loop"),
     ("BK301", "the guard was red after this function became async"),
-    ("BK302", "a library calls it and does not await (commands, those of `[project.scripts]` too, "
-     "signal handlers, event listeners, templates)"),
+    (
+        "BK302",
+        "a library calls it and does not await (commands, those of `[project.scripts]` too, "
+        "signal handlers, event listeners, templates)",
+    ),
     ("BK303", "the language calls it (`__init__`, `__eq__`, ...) and does not await"),
     ("BK304", "a property cannot be awaited at its uses"),
     ("BK305", "a generator: its consumers would need `async for`"),

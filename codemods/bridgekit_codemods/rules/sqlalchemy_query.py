@@ -112,11 +112,7 @@ class SqlalchemyQuery:
     def _read(self, program: Program, source: SourceFile, joins: EagerJoins) -> _Read:
         assert source.tree is not None
         read = _Read(source, [], [])
-        starts = [
-            node
-            for node in source.of(ast.Call)
-            if is_query_call(program, source, node)
-        ]
+        starts = [node for node in source.of(ast.Call) if is_query_call(program, source, node)]
         if not starts:
             return read
         reader = Reader(program, source, source.parents, joins)
