@@ -1,0 +1,1 @@
+"""Open programs, migrated unattended with their own suites as the guard, and what came of it."""

@@ -1,0 +1,109 @@
+"""The programs, as data: where they come from, what they need, how they are tested and migrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A public git repository at one commit."""
+
+    url: str
+    commit: str
+
+    @property
+    def words(self) -> str:
+        """The source in words, for the table."""
+        return f"[{self.commit[:12]}]({self.url}/tree/{self.commit})"
+
+
+@dataclass(frozen=True)
+class SourceDistribution:
+    """The source distribution of one release, from the package index."""
+
+    project: str
+    version: str
+
+    @property
+    def words(self) -> str:
+        """The source in words, for the table."""
+        return f"{self.project} {self.version}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One program.
+
+    inside        directory of the source that is the program; empty for the whole
+    requirements  what its suite needs, as pip takes it; pytest-asyncio, which runs the tests that
+                  become async, comes along
+    extras        extras of this distribution that the migrated program needs
+    suite         arguments of pytest: the parts of its suite that need no network
+    options       options of `bridgekit migrate`, beside the guard
+    remark        what a reader of the table must know about it
+    """
+
+    name: str
+    source: Repository | SourceDistribution
+    requirements: tuple[str, ...]
+    extras: tuple[str, ...]
+    suite: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    inside: str = ""
+    remark: str = ""
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        name="flaskr",
+        source=SourceDistribution("flask", "3.1.3"),
+        inside="examples/tutorial",
+        requirements=("flask==3.1.3", "pytest>=9.0.3"),
+        extras=("flask", "quart"),
+        suite=("-o", "asyncio_default_fixture_loop_scope=function"),
+        remark="Flask's tutorial; it makes every warning an error, also that of pytest-asyncio "
+        "without a scope",
+    ),
+    Entry(
+        name="prawcore",
+        source=Repository(
+            "https://github.com/praw-dev/prawcore", "06e47308ab98b0f5085394c85e3cd32081e75f77"
+        ),
+        requirements=("requests==2.34.2", "pytest>=9.0.3", "vcrpy>=8.1.1"),
+        extras=("http",),
+        suite=(),
+        options=("--goal", "prawcore.*"),
+        remark="a library: its public functions are the goals",
+    ),
+    Entry(
+        name="spotipy",
+        source=Repository(
+            "https://github.com/spotipy-dev/spotipy", "c52a29f6d255c8f1b9b0ff5c2ebf566174db2cb5"
+        ),
+        requirements=("requests>=2.25.0", "redis>=3.5.3", "urllib3>=1.26.0", "pytest>=9.0.3"),
+        extras=("http",),
+        suite=(
+            "tests/unit",
+            "--deselect",
+            "tests/unit/test_oauth.py::TestSpotifyClientCredentials"
+            "::test_spotify_client_credentials_get_access_token",
+        ),
+        options=("--goal", "spotipy.*"),
+        remark="a library: its public functions are the goals; its integration tests, and one of "
+        "its unit tests, ask Spotify's servers and are left out",
+    ),
+)
+
+
+def chosen(names: list[str]) -> tuple[Entry, ...]:
+    """The entries of these names, all without any.
+
+    Raises:
+        ValueError: there is no program of that name.
+    """
+    known = {entry.name: entry for entry in ENTRIES}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no program {name!r}; there are {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else ENTRIES
