@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import trio
 
 from bridgekit import to_thread
-from bridgekit.adapters.proxies import async_proxy, sync_proxy, unwrap
+from bridgekit.adapters.proxies import async_proxy, classes, proxying, sync_proxy, unwrap
 
 
 class Client:
@@ -112,22 +113,61 @@ def test_cancelling_reaches_the_call_and_the_block_is_left() -> None:
     assert left == [0]
 
 
+@contextmanager
+def held_elsewhere(*locks: Any) -> Iterator[None]:
+    """Another thread holds the locks meanwhile."""
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            held.set()
+            over.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        held.wait()
+        try:
+            yield
+        finally:
+            over.set()
+            holding.result()
+
+
+def in_child(main: Callable[[], object]) -> int:
+    """The exit code of a forked child that does nothing else; 20 seconds are enough for it."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(20)
+            main()
+            code = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_uses_proxies_of_its_parent() -> None:
     client = async_proxy(Client())
     asyncio.run(client.call(1))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            unwrap(client).thread = 0
-            fresh = async_proxy(Client, serialized=True)
-            assert asyncio.run(client.call(1)) == 2
-            assert asyncio.run(fresh().call(1)) == 2
-            code = 0
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+
+    def main() -> None:
+        unwrap(client).thread = 0
+        fresh = async_proxy(Client, serialized=True)
+        assert asyncio.run(client.call(1)) == 2
+        assert asyncio.run(fresh().call(1)) == 2
+
+    assert in_child(main) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_makes_proxies_though_its_parent_was_making_one() -> None:
+    with held_elsewhere(classes._lock, proxying._lock):
+        code = in_child(lambda: asyncio.run(async_proxy(Client)().numbers().__anext__()))
+    assert code == 0

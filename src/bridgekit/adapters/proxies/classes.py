@@ -36,10 +36,7 @@ _lock = threading.RLock()
 
 def _renew_lock() -> None:
     global _lock
-    _SIMPLE = (type(None), bool, int, float, str, bytes)
-
-
-_lock = threading.RLock()
+    _lock = threading.RLock()
 
 
 process.after_fork(_renew_lock)
