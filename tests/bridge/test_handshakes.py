@@ -26,9 +26,10 @@ from bridgekit import from_thread
 from bridgekit.engine import lane as lane_module
 from bridgekit.engine import process, wakers, workers
 from bridgekit.engine.lane import Lane
+from bridgekit.engine.owned_thread import OwnedThread
 from bridgekit.engine.waiter import Waiter
 from bridgekit.engine.work import Work
-from bridgekit.engine.workers import OwnedThread, WorkerPool, _PoolWorker
+from bridgekit.engine.workers import WorkerPool, _PoolWorker
 
 pytestmark = pytest.mark.timeout(110)
 

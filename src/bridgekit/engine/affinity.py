@@ -29,8 +29,9 @@ from bridgekit.engine.lane import (
     root_thread_lane,
 )
 from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.owned_thread import OwnedThread
 from bridgekit.engine.work import Work
-from bridgekit.engine.workers import OwnedThread, shared_pool
+from bridgekit.engine.workers import shared_pool
 from bridgekit.errors import DeadlockError
 
 __all__ = [

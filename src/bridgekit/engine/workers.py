@@ -1,4 +1,4 @@
-"""Worker threads: the shared bounded pool, and threads that one owner has to itself.
+"""Worker threads: the shared bounded pool.
 
 The pool is the engine's own, not the loop's default executor, so that name resolution and other
 library work never queue behind user calls. Threads start on demand, the one used last is used
@@ -25,81 +25,10 @@ if TYPE_CHECKING:
     from bridgekit.engine.wakers import Waker
     from bridgekit.engine.work import Work
 
-__all__ = ["DEFAULT_MAX_WORKERS", "OwnedThread", "WorkerPool", "shared_pool"]
+__all__ = ["DEFAULT_MAX_WORKERS", "WorkerPool", "shared_pool"]
 
 DEFAULT_MAX_WORKERS = 40
 IDLE_SECONDS = 30.0
-
-
-class OwnedThread:
-    """A thread that runs the work it is given in order, until it is told to stop."""
-
-    def __init__(self, name: str) -> None:
-        self._queue: deque[Work | None] = deque()
-        self._parked = False
-        self._generation = process.generation()
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._waker: Waker | None = None
-        self._thread.start()
-        assert self._thread.ident is not None
-        self.ident: int = self._thread.ident
-
-    def submit(self, work: Work) -> None:
-        """Queue work. Any thread may call this."""
-        self._put(work)
-
-    def _put(self, item: Work | None) -> None:
-        self._queue.append(item)
-        if self._parked:
-            waker = self._waker
-            assert waker is not None
-            try:
-                self._parked = False
-                waker.ring()
-            except BaseException:
-                waker.ring()  # struck by a signal handler, perhaps before
-                raise
-        else:
-            watch(self)
-
-    def stop(self) -> None:
-        """End the thread after what is queued."""
-        self._put(None)
-
-    def join(self, timeout: float) -> None:
-        """Wait for the thread's end."""
-        self._thread.join(timeout)
-
-    def _serve(self) -> None:
-        while self._generation == process.generation():
-            try:
-                if self._serve_queue():
-                    return
-            except BaseException:
-                continue  # struck from outside (``PyThreadState_SetAsyncExc``) between two calls
-
-    def _serve_queue(self) -> bool:
-        queue = self._queue
-        work: Work | None = None
-        waker = self._waker = thread_waker()
-        while self._generation == process.generation():
-            try:
-                work = queue.popleft()
-            except IndexError:
-                self._parked = True
-                if not queue:
-                    waker.wait()
-                self._parked = False
-                continue
-            if work is None:
-                return True
-            try:
-                work.run()
-            except BaseException as error:
-                if not work.abort(error):
-                    queue.appendleft(work)
-            work = None
-        return True
 
 
 class _PoolWorker:

@@ -31,6 +31,7 @@ from typing import Any, cast
 from bridgekit.engine.call import Call
 from bridgekit.engine.lane import Lane
 from bridgekit.engine.limiter import CapacityLimiter
+from bridgekit.engine.owned_thread import OwnedThread
 from bridgekit.engine.portal import LoopCall
 from bridgekit.engine.waits import watch
 from bridgekit.engine.waits.copying import copy_of
@@ -53,7 +54,7 @@ from bridgekit.engine.waits.words import (
     thread_stack,
 )
 from bridgekit.engine.work import Wish, Work
-from bridgekit.engine.workers import OwnedThread, WorkerPool
+from bridgekit.engine.workers import WorkerPool
 
 __all__ = ["Picture", "items_at"]
 

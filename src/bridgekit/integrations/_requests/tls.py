@@ -8,8 +8,18 @@ import threading
 from functools import lru_cache
 from typing import Any
 
-_lock = threading.Lock()
+from bridgekit.engine import process
+
+_lock = threading.Lock()  # loading certificates takes tens of milliseconds: only one thread does
 _contexts: dict[Any, ssl.SSLContext] = {}
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+process.after_fork(_renew_lock)
 
 
 def _stamp(path: str) -> tuple[str, int]:
