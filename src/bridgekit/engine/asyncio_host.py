@@ -29,7 +29,7 @@ from bridgekit.engine.wakers import PipeWaker, entered_lanes
 if TYPE_CHECKING:
     from bridgekit.engine.hosts import Letter
 
-__all__ = ["HOST_ATTRIBUTE", "AsyncioHost", "new_asyncio_host"]
+__all__ = ["HOST_ATTRIBUTE", "AsyncioHost", "asyncio_hosts", "new_asyncio_host"]
 
 HOST_ATTRIBUTE = "_bridgekit_host"  # of the loop; `hosts.current_host` spells it out
 _BATCH = 32  # calls that may complete in a row without the task giving way to others
@@ -316,7 +316,8 @@ class AsyncioHost:
         return asyncio.current_task(self.loop)
 
 
-_hosts: WeakSet[AsyncioHost] = WeakSet()
+asyncio_hosts: WeakSet[AsyncioHost] = WeakSet()
+"""Those that their loops keep, in this process."""
 
 
 def new_asyncio_host() -> AsyncioHost:
@@ -327,7 +328,7 @@ def new_asyncio_host() -> AsyncioHost:
     loop = asyncio.get_running_loop()
     host = AsyncioHost(loop)
     if host.attach():  # else each call gets a host of its own
-        _hosts.add(host)
+        asyncio_hosts.add(host)
         host.open_pipe()
     return host
 
@@ -335,10 +336,10 @@ def new_asyncio_host() -> AsyncioHost:
 def _forget_hosts() -> None:
     # The pipes are closed by their own callback. A loop that the child goes on with gets a host
     # of its own; unregistering the old reader here would unregister the parent's.
-    for host in list(_hosts):
+    for host in list(asyncio_hosts):
         host._detach()
         host._closed = True
-    _hosts.clear()
+    asyncio_hosts.clear()
 
 
 process.after_fork(_forget_hosts)

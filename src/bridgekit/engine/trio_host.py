@@ -1,4 +1,4 @@
-"""The host of a trio run: what :class:`hosts.AsyncioHost` is for an asyncio loop.
+"""The host of a trio run: what :class:`AsyncioHost` is for an asyncio loop.
 
 Loaded when the first call comes from a trio task; nothing else imports trio. Where trio's rules
 differ from asyncio's, trio's hold: every call is a checkpoint; a cancellation that could not be

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeAlias
 
-from bridgekit.engine import hosts
+from bridgekit.engine.asyncio_host import asyncio_hosts
 from bridgekit.engine.call import Call
 from bridgekit.engine.waiter import Waiter
 from bridgekit.engine.waits.copying import copy_of
@@ -97,7 +97,7 @@ class _AsyncioReader:
         return deadlines.tasks(loop)
 
     def present(self) -> Iterable[asyncio.Task[Any]]:
-        return [task for host in copy_of(hosts._hosts) for task in asyncio.all_tasks(host.loop)]
+        return [task for host in copy_of(asyncio_hosts) for task in asyncio.all_tasks(host.loop)]
 
 
 _asyncio_reader = _AsyncioReader()
