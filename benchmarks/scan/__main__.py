@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scan.command import commands
 from benchmarks.scan.peers import Run, run
 from benchmarks.scan.synthetic import synthetic
 from benchmarks.scan.tables import judge, tables
@@ -52,7 +53,8 @@ def write(into: Path, path: str, data: bytes) -> None:
 def measured(name: str, root: Path, rounds: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.scan.child", str(root), str(rounds)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return {"name": name, **json.loads(done.stdout)}
+    row = {"name": name, **json.loads(done.stdout)}
+    return row | (commands(root, rounds) if rounds else {"scan_cold": None, "scan_again": None})
 
 
 def options() -> argparse.Namespace:

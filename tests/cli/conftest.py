@@ -46,7 +46,7 @@ def program(
 def run(toy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command; the planner is the toy's."""
 
-    def survey(sources: object) -> Survey:
+    def survey(sources: object, planner: object) -> Survey:
         return Survey(
             2, 3, {"blocking": 1, "pure": 2},
             (Leaf("app/low.py", 1, "app.low.low", "time.sleep", "sleep"),),
@@ -55,7 +55,8 @@ def run(toy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Run:
         )  # fmt: skip
 
     monkeypatch.setattr(planning, "build_planner", lambda **_: toy.ScriptedPlanner())
-    monkeypatch.setattr(planning, "build_survey", survey, raising=False)
+    monkeypatch.setattr(planning, "build_survey", survey)
+    monkeypatch.setattr(planning, "unparsed", lambda sources, planner: sources)
 
     def invoke(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import libcst as cst
-from libcst.codemod import CodemodContext
-from libcst.codemod.visitors import AddImportsVisitor, RemoveImportsVisitor
 from libcst.helpers import get_full_name_for_node
 
 from bridgekit_codemods.editing.sections import in_their_sections
@@ -59,6 +57,10 @@ def _with_added(
     if rest:
         seen.append(cst.SimpleStatementLine([cst.Pass()], leading_lines=rest[0].leading_lines))
     before = module.with_changes(body=seen)
+    # imported here because it takes longer than reading a small program
+    from libcst.codemod import CodemodContext
+    from libcst.codemod.visitors import AddImportsVisitor
+
     context = CodemodContext()
     for change in changes:
         AddImportsVisitor.add_needed_import(context, change.module, change.name, change.alias)
@@ -105,6 +107,9 @@ def _without_unused(module: cst.Module, drops: Sequence[ImportChange]) -> cst.Mo
 
 
 def _removed(module: cst.Module, drops: Sequence[ImportChange]) -> cst.Module:
+    from libcst.codemod import CodemodContext
+    from libcst.codemod.visitors import RemoveImportsVisitor
+
     context = CodemodContext()
     for change in drops:
         RemoveImportsVisitor.remove_unused_import(context, change.module, change.name, change.alias)

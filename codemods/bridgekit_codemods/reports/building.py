@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,6 +17,7 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import burndown
 from bridgekit_codemods.reports.collecting import collect, hot_files
 from bridgekit_codemods.reports.model import Recording, Report, StepEntry, Unreadable
+from bridgekit_codemods.reports.naming import program_name
 
 Tell = Callable[[str], None]
 """Is told what goes on, for whoever waits."""
@@ -89,16 +89,6 @@ def build_report(
         if gains is None
         else Recording(gains.total, gains.freed, gains.unknown, tuple(gains.held.items())),
     )
-
-
-def program_name(root: Path, sources: Mapping[str, bytes]) -> str:
-    """The project's name in its pyproject.toml, otherwise the name of its directory."""
-    try:
-        settings = tomllib.loads(sources.get("pyproject.toml", b"").decode())
-        name = settings["project"]["name"]
-    except (ValueError, KeyError, TypeError):
-        name = None
-    return name if isinstance(name, str) and name else root.resolve().name
 
 
 def _loader(planner: Planner) -> Callable[[Mapping[str, bytes]], Program]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from rich.tree import Tree
 
-from bridgekit_codemods.reports.collecting import Graph
-from bridgekit_codemods.reports.model import FunctionNode
+if TYPE_CHECKING:
+    from bridgekit_codemods.reports.collecting import Graph
+    from bridgekit_codemods.reports.model import FunctionNode
 
 _FILLS = {"blocking": "█", "native": "▓", "pure": "░"}
 _STYLES = {"blocking": "dark_orange", "native": "dodger_blue1", "pure": "bright_black"}
@@ -31,6 +33,32 @@ class Branch:
     def functions(self) -> int:
         return sum(self.colours.values())
 
+    def plain(self) -> dict[str, Any]:
+        """The branch as JSON values; `read` is its inverse."""
+        return {
+            "name": self.name,
+            "colours": dict(self.colours),
+            "effects": dict(self.effects),
+            "entries": self.entries,
+            "children": [child.plain() for child in self.children.values()],
+        }
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Branch:
+        """The branch that `plain` described.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: it is none.
+        """
+        children = [cls.read(child) for child in plain["children"]]
+        return cls(
+            plain["name"],
+            Counter(plain["colours"]),
+            Counter(plain["effects"]),
+            plain["entries"],
+            {child.name: child for child in children},
+        )
+
 
 def branches(graph: Graph) -> Branch:
     """The tree of a program; packages with a single child are one branch with it."""
@@ -46,9 +74,8 @@ def branches(graph: Graph) -> Branch:
     return root
 
 
-def tree(graph: Graph, title: str) -> Tree:
+def tree(root: Branch, title: str) -> Tree:
     """What a terminal shows. Modules in which nothing blocks are grey."""
-    root = branches(graph)
     shown = Tree(_label(title, root, 0), guide_style="bright_black")
     for child in _children(root):
         _grow(shown, child, _width(root))

@@ -120,6 +120,12 @@ def build_planner(
     return RulePlanner(Options(client=client, target=target, granularity=granularity, scope=scope))
 
 
+def unparsed(sources: Mapping[str, bytes], planner: RulePlanner) -> dict[str, bytes]:
+    """The Python files for which the planner's program has no tree."""
+    files = planner.program(sources).files.values()
+    return {file.path: file.data for file in files if file.tree is None}
+
+
 def build_survey(sources: Mapping[str, bytes], planner: RulePlanner | None = None) -> Survey:
     """What the program is made of: colours, blocking leaves, entry points, findings.
 

@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bridgekit.cli import catalog, migrate, plan, report, scan, status, stubs, undo
+COMMANDS = ("scan", "plan", "migrate", "status", "undo", "report", "catalog", "stubs")
+"""The commands in the order of the help; each is `command` of the module of that name."""
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class Commands(TyperGroup):
+    """Imports a command when it is asked for: what rewrites programs takes half a second to import,
+    and the commands that only look do without."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, without importing anything."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None after having imported all of them for a suggestion."""
+        wanted = (cmd_name,) if cmd_name in COMMANDS else COMMANDS
+        for name in wanted:
+            if name not in self.commands:
+                single = typer.Typer(
+                    add_completion=False, pretty_exceptions_enable=False, context_settings=_SETTINGS
+                )
+                module = importlib.import_module(f"bridgekit.cli.{name}")
+                single.command(name)(module.command)
+                self.commands[name] = typer.main.get_command(single)
+        return self.commands.get(cmd_name)
+
 
 app = typer.Typer(
+    cls=Commands,
     name="bridgekit",
     help="Take a synchronous code base to async without stopping it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
 
 
@@ -29,16 +57,6 @@ def options(
     if version:
         print(f"bridgekit {metadata.version('bridgekit-async')}")
         raise typer.Exit
-
-
-app.command("scan")(scan.command)
-app.command("plan")(plan.command)
-app.command("migrate")(migrate.command)
-app.command("status")(status.command)
-app.command("undo")(undo.command)
-app.command("report")(report.command)
-app.command("catalog")(catalog.command)
-app.command("stubs")(stubs.command)
 
 
 def run() -> None:

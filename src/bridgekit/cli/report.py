@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bridgekit.cli.keeping import NoCacheOption, store_of
+from bridgekit.cli.keeping import findings as findings_of
 from bridgekit.cli.outputs import Format, deliver, pairs, writer
 from bridgekit.cli.recorded import RecordingOption, settled_scope, waits_of
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption
@@ -22,6 +24,7 @@ from bridgekit.cli.target import (
     PathArgument,
     Target,
     TargetOption,
+    code_of,
     explained,
     fail,
     open_target,
@@ -73,6 +76,7 @@ def command(
     bridge_below: BridgeBelowOption = None,
     recording: RecordingOption = None,
     as_json: JsonOption = False,
+    no_cache: NoCacheOption = False,
 ) -> None:
     """Show what was done, what was kept back, and what stays sync and why."""
     if as_json and (formats or outputs or walk or recording is not None):
@@ -88,30 +92,33 @@ def command(
     if waits is not None:
         walk = True
     if all(form is Format.text for form, _ in wanted) and not walk:
-        raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json))
+        raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json, no_cache))
     if walk is None:
         walk = any(form is Format.html for form, _ in wanted)
     raise typer.Exit(full(target, choices, wanted, walk, waits))
 
 
-def brief(target: Target, choices: Choices, places: list[Path], as_json: bool) -> int:
+def brief(
+    target: Target, choices: Choices, places: list[Path], as_json: bool, no_cache: bool
+) -> int:
     """Print the history and the findings; returns the exit code."""
     with explained(), Waiting("looking for obstacles"):
         history = history_of(target.root)
-        findings = planner_for(choices).findings(target.sources, history.kept_keys)
+        store = store_of(target, no_cache)
+        findings, problems = findings_of(target, choices, history.kept_keys, store)
     found = [
         *lines.scope(choices.scope),
         *lines.report(history, findings),
-        *lines.problems(target.problems),
+        *lines.problems(problems),
     ]
     for place in places:
         if as_json:
-            print(machine.dump(machine.report(history, findings, target.problems)))
+            print(machine.dump(machine.report(history, findings, problems)))
         elif place == Path("-"):
             Printer().print(found)
         else:
             deliver(place, _joined(found))
-    return target.code(bool(history.kept or findings))
+    return code_of(bool(history.kept or findings), problems)
 
 
 def full(

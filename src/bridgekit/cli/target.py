@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,6 +15,7 @@ import typer
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.catalog.extensions import extensions
+from bridgekit_codemods.catalog.store import Extension
 from bridgekit_codemods.migration.checks import Problem, problems
 from bridgekit_codemods.migration.errors import BaselineError, MigrationError
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope, ScopeError
@@ -86,17 +88,28 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 
 @dataclass(frozen=True)
 class Target:
-    """A readable program: its sources, and the files that cannot be parsed."""
+    """A readable program."""
 
     root: Path
     sources: Mapping[str, bytes]
-    problems: tuple[Problem, ...]
+    additions: tuple[Extension, ...] = ()
+    """What the program and installed packages add to the catalog."""
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """The files that cannot be parsed. Whoever knows them already need not ask."""
+        return problems(self.sources)
 
     def code(self, findings: bool) -> Exit:
-        """The exit code; files that could not be processed outweigh findings."""
-        if self.problems:
-            return Exit.UNREADABLE
-        return Exit.FINDINGS if findings else Exit.DONE
+        """The exit code of a command that looked for findings."""
+        return code_of(findings, self.problems)
+
+
+def code_of(findings: bool, unreadable: Collection[Problem]) -> Exit:
+    """The exit code; files that could not be processed outweigh findings."""
+    if unreadable:
+        return Exit.UNREADABLE
+    return Exit.FINDINGS if findings else Exit.DONE
 
 
 def open_target(path: Path) -> Target:
@@ -106,16 +119,17 @@ def open_target(path: Path) -> Target:
     sources = read_sources(root)
     if not any(name.endswith(".py") for name in sources):
         fail(f"there is no Python file in {path}")
-    use_catalog(root, sources.get("pyproject.toml", b""))
-    return Target(root, sources, problems(sources))
+    return Target(root, sources, use_catalog(root, sources.get("pyproject.toml", b"")))
 
 
-def use_catalog(root: Path, settings: bytes) -> None:
-    """Answer with what the program at ``root`` adds to the catalog from now on."""
+def use_catalog(root: Path, settings: bytes) -> tuple[Extension, ...]:
+    """Answer with what the program at ``root`` adds to the catalog from now on, and say it."""
     try:
-        catalog.use(extensions(root, settings))
+        found = extensions(root, settings)
+        catalog.use(found)
     except catalog.CatalogError as error:
         fail(str(error))
+    return found
 
 
 def existing(path: Path) -> Path:
