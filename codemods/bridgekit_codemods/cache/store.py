@@ -57,14 +57,17 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            return self._ignored(path, str(error.strerror or error))
+            self._ignored(path, str(error.strerror or error))
+            return None
         head, _, body = data.partition(b"\n")
         if head != self._head(kind, body):
-            return self._ignored(path, "it is damaged or was not written here")
+            self._ignored(path, "it is damaged or was not written here")
+            return None
         try:
             found = read(json.loads(body))
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            return self._ignored(path, f"its value cannot be read ({error})")
+            self._ignored(path, f"its value cannot be read ({error})")
+            return None
         with contextlib.suppress(OSError):  # where only reading is allowed, age does not matter
             os.utime(path)
         return found
@@ -92,9 +95,8 @@ class Store:
     def _head(self, kind: str, body: bytes) -> bytes:
         return f"{_LABEL} {kind} {self._key} {hashlib.sha256(body).hexdigest()}".encode()
 
-    def _ignored(self, path: Path, why: str) -> Any:
+    def _ignored(self, path: Path, why: str) -> None:
         _logger.warning("%s is ignored: %s", path, why)
-        return None
 
     def _replace(self, path: Path, data: bytes) -> None:
         temporary = self._directory / f".new-{os.getpid()}-{secrets.token_hex(4)}"
