@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from bridgekit.cli import exactness
 from bridgekit.cli.app import app
 from bridgekit_codemods.migration.session import ledger_of
 from bridgekit_codemods.program.program import Program
@@ -98,6 +99,24 @@ def test_the_plan_is_made_for_html_and_on_request(shop: Path) -> None:
     assert "The steps to come were not asked for" not in page
 
 
+def test_steps_are_foreseen_in_a_large_program_and_on_request(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_foreseen(*options: str) -> bool:
+        result = run("report", shop, "--format", "json", *options)
+        data = json.loads(result.stdout)
+        assert data["is_planned"] is True
+        return bool(data["is_foreseen"])
+
+    assert is_foreseen("--plan") is False
+    assert is_foreseen("--forecast") is True
+    monkeypatch.setattr(exactness, "EXACT_LINES", 3)
+    assert is_foreseen("--plan") is True
+    assert is_foreseen("--exact") is False
+    assert "foreseen from one reading" in run("report", shop, "--format", "html").stdout
+    assert "To come, foreseen" in run("report", shop, "--forecast").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -109,6 +128,7 @@ def test_the_plan_is_made_for_html_and_on_request(shop: Path) -> None:
         (("--format", "html", "-o", "a", "-o", "b"), "one format for each output"),
         (("--json", "--format", "html"), "--json prints the short report"),
         (("--json", "--plan"), "--json prints the short report"),
+        (("--forecast", "--no-plan"), "leave out --no-plan"),
         (("--recording", "none.jsonl"), "--recording none.jsonl"),
         (("--only", "naps"), "there is no kind of waiting"),
     ],

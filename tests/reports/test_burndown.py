@@ -176,3 +176,67 @@ def test_the_chart_stands_on_its_axis_and_ends_at_the_edge(program: Path) -> Non
     assert shown.columns[0].x == shown.left
     assert abs(sum(column.width for column in shown.columns) - (shown.right - shown.left)) < 0.1
     assert "2 blocking, 0 native" in shown.columns[0].text
+
+
+WEB = b"""
+import time
+
+import requests
+from flask import Flask
+
+app = Flask(__name__)
+
+
+def fetch(url):
+    return requests.get(url, timeout=5).json()
+
+
+def rest():
+    time.sleep(0.1)
+
+
+def label():
+    return "total"
+
+
+@app.get("/total")
+def show():
+    rest()
+    return {label(): fetch("http://127.0.0.1/rows")}
+
+
+@app.get("/health")
+def health():
+    return "ok"
+"""
+
+
+def test_foreseen_steps_count_what_the_walk_comes_to(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_bytes(WEB)
+    sources = read_sources(tmp_path)
+
+    def steps(exact: bool) -> list[tuple[str, Counts | None]]:
+        report = build_report(
+            tmp_path, sources, build_planner(), history_of(tmp_path), walk=True, exact=exact
+        )
+        assert report.is_planned
+        assert report.is_foreseen is not exact
+        assert report.start == Counts(pure=2, blocking=3)
+        return [(step.key, step.counts) for step in report.steps]
+
+    assert steps(exact=False) == steps(exact=True)
+    assert steps(exact=False)[-1][1] == Counts(pure=1, native=4)
+
+
+def test_what_was_done_before_a_forecast_is_not_put_together(program: Path) -> None:
+    (program / "app.py").write_bytes(WEB)
+    sources = read_sources(program)
+    report = build_report(
+        program, sources, build_planner(), history_of(program), walk=True, exact=False
+    )
+    done = report.with_state("done")
+    assert [step.counts for step in done] == [None, report.counts]
+    shown = chart(report)
+    assert shown is not None
+    assert (shown.done, shown.now) == (1, shown.left)
+    assert shown.first == report.counts

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridgekit_codemods.migration.checks import Problem
 from bridgekit_codemods.migration.ledger import History
 from bridgekit_codemods.planning.recording import Gains, Wait
-from bridgekit_codemods.planning.steps import Planner
+from bridgekit_codemods.planning.steps import Forecaster, Planner
 from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports import burndown
@@ -31,14 +31,16 @@ def build_report(
     problems: Iterable[Problem] = (),
     *,
     walk: bool = False,
+    exact: bool = True,
     waits: Sequence[Wait] | None = None,
     tell: Tell = lambda _: None,
 ) -> Report:
     """The report of a program with its history. Nothing is written.
 
     ``walk`` asks for the steps to come and for the state of the program after every step, which
-    takes as long as planning and resolving the program anew for each. ``waits`` is a recording:
-    with ``walk``, every step to come then says how much of it it frees.
+    takes as long as planning and resolving the program anew for each; unless ``exact`` is False and
+    the planner can foresee them from the program as it is. ``waits`` is a recording: with ``walk``,
+    every step to come then says how much of it it frees.
 
     Raises:
         PlannerError: the planner repeats itself.
@@ -57,11 +59,17 @@ def build_report(
     if history.applied:
         tell("reading the steps that were done")
     # The latest program is kept by the planner: those of the past go through a loader of their own.
-    past, start = burndown.done(root, history, sources, Programs().load if walk else None)
+    foreseeing = walk and not exact and isinstance(planner, Forecaster)
+    loader = Programs().load if walk and not foreseeing else None
+    past, start = burndown.done(root, history, sources, loader, graph.counts if walk else None)
     steps += past
     if walk:
         tell("looking for the next step")
-        for step in burndown.planned(planner, sources, history, load, gains):
+        if foreseeing and isinstance(planner, Forecaster):
+            coming = burndown.foreseen(planner, program, sources, history, gains)
+        else:
+            coming = burndown.planned(planner, sources, history, load, gains)
+        for step in coming:
             steps.append(step)
             tell(f"step {step.number}: {step.title}")
     steps += burndown.kept(history)
@@ -79,6 +87,7 @@ def build_report(
         steps=tuple(steps),
         start=(start or graph.counts) if walk and not (history.applied and start is None) else None,
         is_planned=walk,
+        is_foreseen=foreseeing,
         interrupted=history.pending.key if history.pending else None,
         unreadable=tuple(Unreadable(p.path, p.line, p.message) for p in problems),
         generated=_asked_time(),

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bridgekit_codemods.migration import files
 from bridgekit_codemods.migration.ledger import Applied, History
-from bridgekit_codemods.migration.preview import PlannedStep, preview
+from bridgekit_codemods.migration.preview import PlannedStep, outline, preview
 from bridgekit_codemods.migration.runner import changed, overlay
 from bridgekit_codemods.migration.workspace import STATE
+from bridgekit_codemods.planning.bridges import count_bridges
+from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.recording import Gain, Gains
-from bridgekit_codemods.planning.steps import Planner
+from bridgekit_codemods.planning.steps import Forecaster, Planner
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.reports.collecting import counts_of
 from bridgekit_codemods.reports.model import Counts, StepEntry
 
+FLIPPING = ("flip", "views")
+"""The kinds of step whose members become async."""
 Sources = Mapping[str, bytes]
 Load = Callable[[Sources], Program]
 """Gives the program of some sources."""
 
 
 def done(
-    root: Path, history: History, sources: Sources, load: Load | None
+    root: Path, history: History, sources: Sources, load: Load | None, now: Counts | None
 ) -> tuple[tuple[StepEntry, ...], Counts | None]:
     """The steps that were done, and the program before the first of them.
 
     With ``load`` the program is put together again as it was after every step, from the copies
     that the walk keeps of old files; as far back as these are there and what they were copied
-    from has not changed since. Nothing is written.
+    from has not changed since. Without it only ``now`` is known, the program after
+    the last step. Nothing is written.
     """
     states = _states(root, history.applied, sources) if load is not None else []
-    counts = [counts_of(load(state)) for state in states] if load is not None else []
+    counts = [counts_of(load(state)) for state in states] if load is not None else [now]
     missing = len(history.applied) + 1 - len(counts)
     after = [*([None] * missing), *counts]
     entries = tuple(
@@ -89,6 +95,39 @@ def planned(
             yield _planned(step, counts_of(load(sources)), gain)
 
 
+def foreseen(
+    planner: Forecaster,
+    program: Program,
+    sources: Sources,
+    history: History,
+    gains: Gains | None = None,
+) -> Iterator[StepEntry]:
+    """The steps to come from one reading of the program.
+
+    Of the functions only those are counted that a step makes async. That a function which stays
+    sync begins to wait, or does so no longer, is not.
+    """
+    counts = counts_of(program)
+    written = program.derived(count_bridges).total
+    colours = program.derived(Colours)
+    for step in outline(planner, sources, history.kept_keys, None, len(history.applied) + 1):
+        flipped = Counter(
+            colours.colour(function)
+            for function in map(program.functions.get, step.step.members)
+            if step.step.kind in FLIPPING
+            and function is not None
+            and not program.files[function.path].is_test
+        )
+        counts = Counts(
+            counts.pure - flipped["pure"],
+            counts.blocking - flipped["blocking"],
+            counts.native + flipped["pure"] + flipped["blocking"],
+            counts.bridges + step.bridges.total - written,
+        )
+        written = step.bridges.total
+        yield _planned(step, counts, gains.step(step.step.members) if gains is not None else None)
+
+
 def _planned(planned: PlannedStep, counts: Counts | None, gain: Gain | None) -> StepEntry:
     step = planned.step
     return StepEntry(
@@ -98,7 +137,7 @@ def _planned(planned: PlannedStep, counts: Counts | None, gain: Gain | None) -> 
         title=step.title,
         state="refused" if planned.objections else "planned",
         members=step.members,
-        files=tuple(sorted(step.changes)),
+        files=planned.files,
         bridges_added=step.bridges_added,
         bridges_removed=step.bridges_removed,
         cause="check" if planned.objections else None,

@@ -77,6 +77,7 @@ def chart(report: Report) -> Chart | None:
     native = [c.pure + c.native for c in counts]
     blocking = [c.pure + c.native + c.blocking for c in counts]
     done = sum(step is not None and step.state == "done" for _, step in points)
+    now = sum(step is None or step.state == "done" for _, step in points) - 1
     return Chart(
         WIDTH,
         HEIGHT,
@@ -93,7 +94,7 @@ def chart(report: Report) -> Chart | None:
         ),
         tuple((y(value), value) for value in range(0, top + 1, pitch)),
         tuple((x(n), _label(points[n][1])) for n in _labelled(len(points))),
-        x(done),
+        x(max(now, 0)),
         _LEFT,
         WIDTH - _RIGHT,
         done,

@@ -51,6 +51,7 @@ def document(report: Report) -> dict[str, Any]:
         "hot_files": [asdict(file) for file in report.hot_files],
         "start": asdict(report.start) if report.start else None,
         "is_planned": report.is_planned,
+        "is_foreseen": report.is_foreseen,
         "steps": [asdict(step) for step in report.steps],
         "recording": _recording(report.recording),
         "scope": overview.scope.plain(),

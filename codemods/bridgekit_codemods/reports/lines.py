@@ -149,7 +149,7 @@ def to_come(report: Report) -> Iterator[str]:
     """The steps to come, if they were looked for, with what they free of a recording."""
     if not report.is_planned:
         return
-    yield "To come"
+    yield "To come, foreseen from one reading of the program" if report.is_foreseen else "To come"
     steps = report.with_state("planned", "refused")
     if not steps:
         yield "  none"

@@ -80,7 +80,7 @@ def _steps(report: Report) -> Iterator[str]:
     if kept:
         words.append(f"{len(kept)} kept back")
     if report.is_planned:
-        words.append(f"{len(to_come)} to come")
+        words.append(f"{len(to_come)} {'foreseen' if report.is_foreseen else 'to come'}")
     limits = report.overview.scope
     yield f"**{', '.join(words)}**" + (
         f", limited to {_code(limits.words())}" if limits.limited else ""

@@ -221,6 +221,8 @@ class Report:
     """The program before the first step, where that could be found out."""
     is_planned: bool = False
     """Whether the steps to come were looked for."""
+    is_foreseen: bool = False
+    """Whether they were foreseen from one reading of the program, none of them taken."""
     overview: Overview = field(default_factory=Overview)
     """The limits of the walk, and how far each kind of waiting reaches."""
     suspects: tuple[Suspect, ...] = ()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bridgekit.cli.exactness import ExactOption, is_exact
 from bridgekit.cli.recorded import RecordingOption, waits_of
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
@@ -35,9 +36,6 @@ from bridgekit_codemods.reports.terminal import Printer
 from bridgekit_codemods.reports.waiting import Waiting
 from bridgekit_codemods.walk.facts import Facts
 
-EXACT_LINES = 20_000
-"""Size of a program up to which a plan is exact unless something else is asked for."""
-
 FINDINGS_SHOWN = 25
 """Findings of each code that are printed; JSON has them all."""
 
@@ -64,15 +62,7 @@ def command(
         bool,
         typer.Option("--library", help="Plan an async twin beside the sync API of a library."),
     ] = False,
-    exact: Annotated[
-        bool | None,
-        typer.Option(
-            "--exact/--forecast",
-            help="Take every step in memory and check it, or foresee all from one reading. "
-            f"By default exact up to {EXACT_LINES:,} lines, and with --diff.",
-            show_default=False,
-        ),
-    ] = None,
+    exact: ExactOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step to come, in order.  Nothing is written."""
@@ -113,7 +103,7 @@ def show(
     gains: dict[int, Gain] = {}
     kept = history.kept_keys
     first = len(history.applied) + 1
-    foreseeing = not (_is_small(target) if exact is None else exact)
+    foreseeing = not is_exact(target, exact)
     if foreseeing and isinstance(planner, Forecaster):
         coming = outline(planner, target.sources, kept, until, first)
     else:
@@ -147,11 +137,6 @@ def show(
             )
         printer.print(lines.problems(target.problems))
     raise typer.Exit(target.code(bool(steps or findings)))
-
-
-def _is_small(target: Target) -> bool:
-    lines = sum(data.count(b"\n") for path, data in target.sources.items() if path.endswith(".py"))
-    return lines <= EXACT_LINES
 
 
 def _program(planner: Planner, target: Target) -> Program:

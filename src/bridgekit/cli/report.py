@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bridgekit.cli.exactness import ExactOption, is_exact
 from bridgekit.cli.keeping import NoCacheOption, store_of
 from bridgekit.cli.keeping import findings as findings_of
 from bridgekit.cli.outputs import Format, deliver, pairs, writer
@@ -75,27 +76,30 @@ def command(
     goal: GoalOption = None,
     bridge_below: BridgeBelowOption = None,
     recording: RecordingOption = None,
+    exact: ExactOption = None,
     as_json: JsonOption = False,
     no_cache: NoCacheOption = False,
 ) -> None:
     """Show what was done, what was kept back, and what stays sync and why."""
-    if as_json and (formats or outputs or walk or recording is not None):
+    if as_json and (formats or outputs or walk or exact is not None or recording is not None):
         fail("--json prints the short report; --format json is the whole one")
     wanted = pairs(formats or [], outputs or [])
     waits = waits_of(recording) if recording is not None else None
     if waits is not None and walk is False:
         fail("--recording asks for the steps to come: leave out --no-plan")
+    if exact is not None and walk is False:
+        fail("--exact and --forecast are about the steps to come: leave out --no-plan")
     target = open_target(path)
     with explained():
         scope = settled_scope(target.root, only, goal, bridge_below)
     choices = Choices(client, framework, granularity, scope)
-    if waits is not None:
+    if waits is not None or exact is not None:
         walk = True
     if all(form is Format.text for form, _ in wanted) and not walk:
         raise typer.Exit(brief(target, choices, [place for _, place in wanted], as_json, no_cache))
     if walk is None:
         walk = any(form is Format.html for form, _ in wanted)
-    raise typer.Exit(full(target, choices, wanted, walk, waits))
+    raise typer.Exit(full(target, choices, wanted, walk, waits, exact))
 
 
 def brief(
@@ -127,6 +131,7 @@ def full(
     wanted: list[tuple[Format, Path]],
     walk: bool,
     waits: Sequence[Wait] | None = None,
+    exact: bool | None = None,
 ) -> int:
     """Write reports of the whole program; returns the exit code."""
     from bridgekit_codemods.reports.building import build_report
@@ -140,6 +145,7 @@ def full(
             history,
             target.problems,
             walk=walk,
+            exact=is_exact(target, exact),
             waits=waits,
             tell=waiting.stage,
         )
