@@ -112,9 +112,9 @@ def test_a_walk_is_not_widened_by_mistake(program: Path) -> None:
     first = run("migrate", program, "--write", "--guard", GUARD, "--only", "sleep", "--until", "2")
     assert first.exit_code == 0, first.output
     text = (program / "shop.py").read_text()
-    refused = run("migrate", program, "--write", "--guard", GUARD)
+    refused = run("migrate", program, "--write", "--guard", GUARD, "--only", "http")
     assert refused.exit_code == 2
-    assert "started with --only sleep, and now the options are no limits" in refused.stderr
+    assert "started with --only sleep, and now the options are --only http" in refused.stderr
     assert (program / "shop.py").read_text() == text
     widened = run(
         "migrate", program, "--write", "--guard", GUARD, "--only", "http,sleep", "--rescope"
@@ -122,6 +122,24 @@ def test_a_walk_is_not_widened_by_mistake(program: Path) -> None:
     assert widened.exit_code == 0, widened.output
     assert "the walk goes on with --only http,sleep, before it was --only sleep" in widened.stdout
     assert "async def show" in (program / "shop.py").read_text()
+
+
+def test_without_options_a_walk_goes_on_within_its_limits(program: Path) -> None:
+    first = run("migrate", program, "--write", "--guard", GUARD, "--only", "sleep", "--until", "2")
+    assert first.exit_code == 0, first.output
+    planned = run("plan", program)
+    assert "scope: --only sleep:" in planned.stdout
+    assert keys(run("plan", program, "--json")) == ["flip:shop.wait", "fold:shop.pause"]
+    went_on = run("migrate", program, "--write", "--guard", GUARD)
+    assert went_on.exit_code == 0, went_on.output
+    applied = json.loads(run("status", program, "--json").stdout)["applied"]
+    assert [entry["key"] for entry in applied] == [
+        "views:flask-on-portal", "flip:shop.pause", "flip:shop.wait", "fold:shop.pause",
+    ]  # fmt: skip
+    assert len(keys(run("plan", program, "--only", "http,sleep", "--json"))) > 0
+    assert len(keys(run("plan", program, "--json"))) == 0
+    unlimited = run("migrate", program, "--write", "--guard", GUARD, "--rescope")
+    assert "the walk goes on with no limits, before it was --only sleep" in unlimited.stdout
 
 
 @pytest.mark.parametrize("command", ["plan", "migrate"])

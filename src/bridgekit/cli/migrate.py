@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bridgekit.cli.plan import known_step, show
+from bridgekit.cli.recorded import settled_scope
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
 from bridgekit.cli.target import (
     Choices,
@@ -60,14 +61,19 @@ def command(
     rescope: Annotated[
         bool,
         typer.Option(
-            "--rescope", help="Go on with other limits than the migration was started with."
+            "--rescope",
+            help="Go on with other limits than the migration was started with; without options, "
+            "with none.",
         ),
     ] = False,
 ) -> None:
     """Walk the program to async, step by step, with its tests green after every step."""
-    scope = scope_of(only, goal, bridge_below)
-    choices = Choices(client, framework, granularity, scope)
     with explained():
+        if rescope:
+            scope = scope_of(only, goal, bridge_below)
+        else:
+            scope = settled_scope(path, only, goal, bridge_below)
+        choices = Choices(client, framework, granularity, scope)
         if not write:
             show(path, choices, until, diff=True, as_json=False)
         if until is not None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from bridgekit.cli.exactness import ExactOption, is_exact
-from bridgekit.cli.recorded import RecordingOption, waits_of
-from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
+from bridgekit.cli.recorded import RecordingOption, settled_scope, waits_of
+from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption
 from bridgekit.cli.target import (
     Choices,
     Client,
@@ -68,10 +68,11 @@ def command(
     """Show every step to come, in order.  Nothing is written."""
     if diff and exact is False:
         fail("--forecast has no differences to show; leave it out, or --diff")
-    choices = Choices(client, framework, granularity, scope_of(only, goal, bridge_below))
     if explain is not None and (library or recording is not None):
         fail("--explain goes with no other kind of plan")
     with explained():
+        scope = settled_scope(path, only, goal, bridge_below)
+        choices = Choices(client, framework, granularity, scope)
         if explain is not None:
             explain_function(path, choices, explain, as_json)
         if library:
