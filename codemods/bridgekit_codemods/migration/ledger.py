@@ -70,7 +70,7 @@ class Kept:
     kind: str
     title: str
     cause: str
-    """``check``, ``integrity``, ``guard``, ``timeout``, ``commit`` or ``undo``."""
+    """``check``, ``integrity``, ``guard``, ``timeout``, ``commit``, ``undo`` or ``skip``."""
     detail: str
     log: str | None = None
     time: str = ""
@@ -170,6 +170,8 @@ class Ledger:
                 pending = None
             elif event == "restored":
                 pending = None
+            elif event == "retry" and "key" in record:
+                kept.pop(record["key"], None)
             elif event == "retry":
                 kept.clear()
         return History(tuple(applied.values()), kept, pending, last)

@@ -28,9 +28,9 @@ def chosen(applied: tuple[Applied, ...], wanted: str | None) -> tuple[Applied, .
         if not applied:
             raise NoSuchStepError("no step has been applied, so there is nothing to undo")
         return applied[-1:]
-    for index, entry in enumerate(applied):
-        if wanted in {entry.step.key, str(index + 1)}:
-            return applied[index:]
+    for number, entry in enumerate(applied, 1):
+        if wanted in {entry.step.key, str(number)}:
+            return applied[number - 1 :]
     raise NoSuchStepError(f"no applied step is called {wanted}; bridgekit status lists them")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bridgekit_codemods.migration import files
-from bridgekit_codemods.migration.ledger import Applied, History
+from bridgekit_codemods.migration.ledger import History
+from bridgekit_codemods.migration.past import states
 from bridgekit_codemods.migration.preview import PlannedStep, outline, preview
 from bridgekit_codemods.migration.runner import changed, overlay
-from bridgekit_codemods.migration.workspace import STATE
 from bridgekit_codemods.planning.bridges import count_bridges
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.recording import Gain, Gains
@@ -36,8 +35,8 @@ def done(
     from has not changed since. Without it only ``now`` is known, the program after
     the last step. Nothing is written.
     """
-    states = _states(root, history.applied, sources) if load is not None else []
-    counts = [counts_of(load(state)) for state in states] if load is not None else [now]
+    past = states(root, history.applied, sources) if load is not None else []
+    counts = [counts_of(load(state)) for state in past] if load is not None else [now]
     missing = len(history.applied) + 1 - len(counts)
     after = [*([None] * missing), *counts]
     entries = tuple(
@@ -145,28 +144,3 @@ def _planned(planned: PlannedStep, counts: Counts | None, gain: Gain | None) -> 
         counts=counts,
         gain=gain,
     )
-
-
-def _states(root: Path, applied: Sequence[Applied], sources: Sources) -> list[Sources]:
-    """The sources before the first step, after it, and so on to those of now.
-
-    Starts later where an old file cannot be had."""
-    states: list[Sources] = [sources]
-    current: dict[str, bytes] = dict(sources)
-    for entry in reversed(applied):
-        before = dict(current)
-        for change in entry.step.files:
-            old = files.read(root / STATE / "backups" / f"{entry.step.n:04}" / change.path)
-            if files.digest(old) != change.before:
-                return states
-            is_source = change.path in current or change.after is None
-            if is_source and files.digest(current.get(change.path)) != change.after:
-                return states  # edited by someone since
-            if old is None:
-                before.pop(change.path, None)
-            elif is_source:
-                before[change.path] = old
-        before = dict(sorted(before.items()))
-        states.insert(0, before)
-        current = before
-    return states

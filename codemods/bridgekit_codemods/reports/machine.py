@@ -35,30 +35,31 @@ def plan(
     steps: Iterable[PlannedStep], findings: Iterable[Finding], problems: Iterable[Problem]
 ) -> dict[str, Any]:
     return {
-        "steps": [
-            {
-                "number": planned.number,
-                "key": planned.step.key,
-                "kind": planned.step.kind,
-                "title": planned.step.title,
-                "members": list(planned.step.members),
-                "bridges_added": list(planned.step.bridges_added),
-                "bridges_removed": list(planned.step.bridges_removed),
-                "milestone": planned.step.milestone,
-                "files": list(planned.files),
-                "diff": planned.diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-                "objections": list(planned.objections),
-            }
-            for planned in steps
-        ],
+        "steps": list(map(planned, steps)),
         "findings": [asdict(finding) for finding in findings],
         "problems": [asdict(problem) for problem in problems],
     }
 
 
+def planned(step: PlannedStep) -> dict[str, Any]:
+    return {
+        "number": step.number,
+        "key": step.step.key,
+        "kind": step.step.kind,
+        "title": step.step.title,
+        "members": list(step.step.members),
+        "bridges_added": list(step.step.bridges_added),
+        "bridges_removed": list(step.step.bridges_removed),
+        "milestone": step.step.milestone,
+        "files": list(step.files),
+        "diff": step.diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "objections": list(step.objections),
+    }
+
+
 def history(past: History) -> dict[str, Any]:
     return {
-        "applied": [_applied(number, entry) for number, entry in enumerate(past.applied, 1)],
+        "applied": [applied(number, entry) for number, entry in enumerate(past.applied, 1)],
         "kept": [asdict(entry) for entry in past.kept.values()],
         "interrupted": past.pending.key if past.pending else None,
     }
@@ -74,7 +75,7 @@ def report(
     }
 
 
-def _applied(number: int, entry: Applied) -> dict[str, Any]:
+def applied(number: int, entry: Applied) -> dict[str, Any]:
     return {
         "number": number,
         "key": entry.step.key,

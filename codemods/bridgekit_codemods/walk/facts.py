@@ -80,7 +80,7 @@ class Facts:
         near = ending or difflib.get_close_matches(name, functions, n=5, cutoff=0.5)
         shown = f"; there are {', '.join(near[:8])}" if near else ""
         problem = "more than one function ends in" if ending else "there is no function"
-        raise ScopeError(f"--explain: {problem} {name}{shown}")
+        raise ScopeError(f"{problem} {name}{shown}")
 
     def of(self, function: Function) -> FunctionFacts:
         """The facts of one function."""
@@ -103,6 +103,20 @@ class Facts:
             traced_tests=self.program.tests_reaching(function),
             entry_points=tuple(sorted(f.qualname for f in self._entries_of(function))),
         )
+
+    def reason(self, function: Function) -> str | None:
+        """What the function waits for, with the calls that do so; None if it does not wait."""
+        if self.colours.native(function):
+            return None
+        chains = {
+            kind: self.chain(function, kind) for kind in sorted(self.colours.blocks(function))
+        }
+        words = [
+            f"{kind} ({chain[-1].path}:{chain[-1].line}: {chain[-1].callee})"
+            for kind, chain in chains.items()
+            if chain
+        ]
+        return f"waits for {', '.join(words)}" if words else None
 
     def all(self) -> Iterator[FunctionFacts]:
         """The facts of every function that is no test, by name."""

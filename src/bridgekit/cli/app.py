@@ -9,7 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS = ("scan", "plan", "migrate", "status", "undo", "report", "catalog", "stubs")
+COMMANDS = (
+    *("scan", "plan", "why", "migrate", "status", "show", "undo", "skip", "redo", "report"),
+    *("catalog", "stubs"),
+)
 """The commands in the order of the help; each is `command` of the module of that name."""
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 

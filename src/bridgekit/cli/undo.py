@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridgekit.cli.target import PathArgument, existing, explained
+from bridgekit.cli.naming import PathOrName, optional_name
+from bridgekit.cli.target import existing, explained
 from bridgekit_codemods.migration.session import open_session
 from bridgekit_codemods.migration.undo import undo
 from bridgekit_codemods.reports.lines import short
@@ -15,7 +15,7 @@ from bridgekit_codemods.reports.terminal import Printer
 
 
 def command(
-    path: PathArgument = Path(),
+    path: PathOrName = ".",
     step: Annotated[
         str | None,
         typer.Argument(help="Number or key of a step; the last one by default.", metavar="STEP"),
@@ -25,10 +25,11 @@ def command(
     ] = False,
 ) -> None:
     """Take back the last step, or the named one with every later one, which builds on it."""
+    root, wanted = optional_name(path, step)
     printer = Printer()
-    with explained(), open_session(existing(path)) as session:
+    with explained(), open_session(existing(root)) as session:
         if session.note:
             printer.line(f"note: {session.note}")
-        undone = undo(session, step, keep)
+        undone = undo(session, wanted, keep)
     for entry in undone.steps:
         printer.line(f"undone  {entry.step.title}  [{short(entry.step.key)}]")
