@@ -103,14 +103,14 @@ def _tree(lib: Any) -> dict[str, type[BaseException]]:
     return tree | {kind.__name__: kind for kind in (OSError, ValueError, TypeError)}
 
 
-def _load(name: str) -> Any:
+def load(name: str) -> Any:
     module = MODULES[name]
     return importlib.import_module(module) if isinstance(module, str) else module
 
 
 def outcome(case: Case, library: str, kind: str, url: str) -> Any:
     """Run *case* and return its value or the description of what it raised."""
-    lib = _load(library)
+    lib = load(library)
 
     async def run() -> Any:
         face = Face(lib, url, kind)

@@ -213,6 +213,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.released.wait(30)
         self.close_connection = True
 
+    def at_slow(self, seconds: str, query: str) -> None:
+        self.server.released.wait(float(seconds))
+        self.reply(200, b"slow")
+
     def at_hang_body(self, argument: str, query: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "10")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridgekit.integrations._requests.retry import Exhausted, Retry
+from bridgekit.integrations._requests import causes
+from bridgekit.integrations._requests.retry import Refused, Retry
 
 from .stub import Server
 
@@ -146,7 +147,7 @@ def test_the_arithmetic_of_retry_is_urllib3s() -> None:
     ours: Any = Retry(**options)  # type: ignore[arg-type]
     theirs: Any = Theirs(**options)  # type: ignore[arg-type]
     for _ in range(3):
-        ours = ours.spend("status", "GET", "/", status=503)
+        ours = ours.increment("GET", "/", response=Refused(503, {}, None))
         theirs = theirs.increment("GET", "/", error=None)
         assert ours.total == theirs.total
         assert ours.get_backoff_time() == theirs.get_backoff_time()
@@ -155,8 +156,9 @@ def test_the_arithmetic_of_retry_is_urllib3s() -> None:
             assert ours.is_retry(method, status, True) == theirs.is_retry(method, status, True)
     with pytest.raises(MaxRetryError):
         Theirs(0).increment("GET", "/", error=OSError())
-    with pytest.raises(Exhausted):
-        Retry(0).spend("other", "GET", "/", error=OSError())
+    with pytest.raises(causes.MaxRetryError) as caught:
+        Retry(0).increment("GET", "/", error=OSError())
+    assert isinstance(caught.value.reason, OSError)
 
 
 def test_retry_after_header() -> None:

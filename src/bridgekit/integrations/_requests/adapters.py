@@ -10,12 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 from . import aiohttp_pool
 from .auth import basic_auth_str
 from .binding import Binding
+from .causes import MaxRetryError, cause_of, pool_name
 from .environment import select_proxy
 from .flow import AWAITING, BLOCKING, IO, run
 from .loops import PerLoop, close_with_loop, running_asyncio_loop
 from .pools import AsyncPool, PoolOptions, SyncPool
-from .retry import Exhausted, Retry
-from .tls import plain_context, tls_context, tls_key
+from .retry import Refused, Retry
+from .tls import check_cert, plain_context, tls_context, tls_key
 from .urls import BadURL, get_auth_from_url, locate
 from .wire import Outgoing, check_body, wire_headers
 
@@ -310,6 +311,7 @@ class HTTPAdapterBase(BaseAdapter):
         )
         proxy = select_proxy(request.url, proxies) or None
         secure = location.scheme == "https"
+        check_cert(cert)
         where = Where(tls_key(verify, cert) if secure else None, proxy, verify, cert)
         headers = wire_headers(request, location)
         check_body(request.body)
@@ -319,13 +321,14 @@ class HTTPAdapterBase(BaseAdapter):
             try:
                 incoming = await io.exchange(self, where, outgoing)
             except errors.RequestException as error:
-                kind = getattr(error, "_kind", None)
-                if kind is None:
+                if getattr(error, "_kind", None) is None:
                     raise
-                try:
-                    retries = retries.spend(kind, request.method, request.url, error=error)
-                except Exhausted:
-                    raise self._final(error, request) from error
+                after = self._after_failure(retries, error, outgoing)
+                if not isinstance(after, Retry):
+                    error = after
+                    del after  # else the traceback would lead back to the exception
+                    raise error
+                retries = after
                 self._rewind(request)
                 if pause := retries.pause(None):
                     await io.sleep(pause)
@@ -334,19 +337,16 @@ class HTTPAdapterBase(BaseAdapter):
             retry_after = response.headers.get("retry-after")
             if not retries.is_retry(request.method, response.status_code, bool(retry_after)):
                 return response
+            refused = Refused(response.status_code, response.headers, response.reason)
             try:
-                retries = retries.spend(
-                    "status", request.method, request.url, status=response.status_code
+                retries = retries.increment(
+                    request.method, request.path_url, response=refused, _pool=pool_name(outgoing)
                 )
-            except Exhausted:
+            except MaxRetryError as exhausted:
                 if not retries.raise_on_status:
                     return response
                 await self._drain(io, response)
-                raise errors.RetryError(
-                    f"Max retries exceeded with url: {request.path_url} "
-                    f"(too many {response.status_code} error responses)",
-                    request=request,
-                ) from None
+                raise errors.RetryError(exhausted, request=request) from None
             await self._drain(io, response)
             self._rewind(request)
             try:
@@ -356,12 +356,33 @@ class HTTPAdapterBase(BaseAdapter):
             if pause:
                 await io.sleep(pause)
 
-    def _final(self, error: Any, request: Any) -> Any:
-        """What requests raises when the budget is used up: a read timeout loses its type."""
-        errors = self._binding.errors
-        if isinstance(error, errors.ConnectionError):
-            return error
-        return errors.ConnectionError(error, request=request)
+    def _after_failure(self, retries: Retry, error: Any, outgoing: Outgoing) -> Any:
+        """The budget after *error*, or what requests raises when nothing is left of it.
+
+        A read timeout loses its type there. Raises what an override of `Retry.increment` raises.
+        """
+        request, errors = outgoing.request, self._binding.errors
+        cause = cause_of(error, outgoing)
+        known = cause.__traceback__, cause.__context__
+        try:
+            return retries.increment(
+                request.method, request.path_url, error=cause, _pool=pool_name(outgoing)
+            )
+        except MaxRetryError as exhausted:
+            exhausted.__context__ = None  # no cycle: it becomes a part of the exception
+            part = exhausted.with_traceback(None)
+            if isinstance(error, errors.ConnectionError):
+                final = error
+            else:
+                final = errors.ConnectionError(request=request)
+                final.__cause__ = error
+        except BaseException as raised:
+            if raised is not cause:
+                raise
+            cause.__traceback__, cause.__context__ = known
+            final, part = error, cause
+        final.args = (part,)
+        return final
 
     async def _drain(self, io: IO, response: Any) -> None:
         try:

@@ -21,6 +21,7 @@ from typing import Any
 
 from . import aiohttp_reuse
 from .binding import Binding
+from .causes import body_cause
 from .loops import forget_with_loop
 from .pools import Pool, PoolOptions, tag
 from .wire import Incoming, Outgoing, async_body_chunks
@@ -236,7 +237,7 @@ class AiohttpPool(Pool):
             await self._left()
             if chunks is not None and chunks.error is not None and isinstance(error, Exception):
                 raise chunks.error from None  # the program's own, from its generator or file
-            mapped = self._map(error, outgoing.request, in_body=False)
+            mapped = self._map(error, outgoing, in_body=False)
             if mapped is None:
                 raise
             raise mapped from error
@@ -266,7 +267,7 @@ class AiohttpPool(Pool):
             )
         except BaseException as error:
             await self._left()
-            mapped = self._map(error, outgoing.request, in_body=False)
+            mapped = self._map(error, outgoing, in_body=False)
             if mapped is None:
                 raise
             raise mapped from error
@@ -287,15 +288,17 @@ class AiohttpPool(Pool):
         reply.finish()
         await self._left()
 
-    def _map(self, error: BaseException, request: Any, *, in_body: bool) -> Any:
-        errors = self._binding.errors
+    def _map(self, error: BaseException, outgoing: Outgoing, *, in_body: bool) -> Any:
+        errors, request = self._binding.errors, outgoing.request
         if isinstance(error, aiohttp.ClientSSLError):
             return tag(errors.SSLError(error, request=request), "other")
         if in_body:
             if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
-                return errors.ConnectionError(error, request=request)
+                cause = body_cause(error, outgoing, timed_out=True)
+                return errors.ConnectionError(cause, request=request)
             if isinstance(error, (aiohttp.ClientError, OSError)):
-                return errors.ChunkedEncodingError(error, request=request)
+                cause = body_cause(error, outgoing, timed_out=False)
+                return errors.ChunkedEncodingError(cause, request=request)
             return None
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return tag(errors.ConnectTimeout(error, request=request), "connect")
@@ -317,7 +320,7 @@ class AiohttpPool(Pool):
         try:
             return await response.read()  # type: ignore[no-any-return]
         except Exception as error:
-            mapped = self._map(error, outgoing.request, in_body=True)
+            mapped = self._map(error, outgoing, in_body=True)
             if mapped is None:
                 raise
             raise mapped from error
@@ -328,7 +331,7 @@ class AiohttpPool(Pool):
                 async for chunk in content.iter_any():
                     yield chunk
             except Exception as error:
-                mapped = self._map(error, outgoing.request, in_body=True)
+                mapped = self._map(error, outgoing, in_body=True)
                 if mapped is None:
                     raise
                 raise mapped from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from .binding import Binding
 from .bodies import body_chunks
+from .causes import body_cause
 from .loops import forget_with_loop, running_asyncio_loop
 from .wire import Incoming, Outgoing, async_body_chunks
 
@@ -121,18 +122,18 @@ def tag(error: Any, kind: str) -> Any:
 
 
 def map_error(
-    binding: Binding, error: BaseException, request: Any, *, in_body: bool = False
+    binding: Binding, error: BaseException, outgoing: Outgoing, *, in_body: bool = False
 ) -> Any:
     """Return the exception of requests' tree for one of the HTTP library."""
-    http, errors = binding.http, binding.errors
+    http, errors, request = binding.http, binding.errors, outgoing.request
     if isinstance(error, errors.RequestException):
         return error
     if _ssl_cause(error):
         return tag(errors.SSLError(error, request=request), "other")
     if in_body:
-        if isinstance(error, http.TimeoutException):
-            return errors.ConnectionError(error, request=request)
-        return errors.ChunkedEncodingError(error, request=request)
+        timed_out = isinstance(error, http.TimeoutException)
+        kind = errors.ConnectionError if timed_out else errors.ChunkedEncodingError
+        return kind(body_cause(error, outgoing, timed_out=timed_out), request=request)
     if isinstance(error, http.ConnectTimeout):
         return tag(errors.ConnectTimeout(error, request=request), "connect")
     if isinstance(error, http.PoolTimeout):
@@ -221,7 +222,7 @@ class SyncPool(Pool):
         )
 
     def _mapped(self, error: Any, outgoing: Outgoing) -> Any:
-        mapped = map_error(self._binding, error, outgoing.request)
+        mapped = map_error(self._binding, error, outgoing)
         if self._proxied and isinstance(error, self._binding.http.ConnectError):
             return tag(self._binding.errors.ProxyError(error, request=outgoing.request), "connect")
         return mapped
@@ -230,7 +231,7 @@ class SyncPool(Pool):
         try:
             yield from response.stream
         except self._binding.http.HTTPError as error:
-            raise map_error(self._binding, error, outgoing.request, in_body=True) from error
+            raise map_error(self._binding, error, outgoing, in_body=True) from error
 
     def _finish(self, response: Any) -> None:
         try:
@@ -277,7 +278,7 @@ class AsyncPool(Pool):
             await self._left()
             if not isinstance(error, self._binding.http.HTTPError) and not _is_protocol(error):
                 raise
-            mapped = map_error(self._binding, error, outgoing.request)
+            mapped = map_error(self._binding, error, outgoing)
             if self._proxied and isinstance(error, self._binding.http.ConnectError):
                 mapped = tag(
                     self._binding.errors.ProxyError(error, request=outgoing.request), "connect"
@@ -295,7 +296,7 @@ class AsyncPool(Pool):
                 async for chunk in response.stream:
                     yield chunk
             except self._binding.http.HTTPError as error:
-                raise map_error(self._binding, error, outgoing.request, in_body=True) from error
+                raise map_error(self._binding, error, outgoing, in_body=True) from error
 
         return chunks
 

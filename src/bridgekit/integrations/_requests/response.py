@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
 from .binding import Binding
+from .causes import undecodable
 from .cookies import RequestsCookieJar, cookiejar_from_dict, store_cookies
 from .decoding import Decoder, DecodingError, decoder_for
 from .raw import RawResponse
@@ -253,7 +254,10 @@ class ResponseBase:
         try:
             return decoder.flush() if data is None else decoder.decode(data)
         except DecodingError as error:
-            raise self._binding.errors.ContentDecodingError(error, request=self.request) from error
+            # No name for the cause: with its traceback it would keep this frame alive.
+            raise self._binding.errors.ContentDecodingError(
+                undecodable(self.headers["content-encoding"], error), request=self.request
+            ) from error
 
     def _start_iteration(self, chunk_size: Any) -> Rechunker:
         if self._content_consumed and isinstance(self._content, bool):

@@ -8,9 +8,9 @@ import re
 import time
 from collections.abc import Collection
 from itertools import takewhile
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-Kind = Literal["connect", "read", "other", "status"]
+from .causes import Cause, MaxRetryError, ResponseError
 
 
 class RequestHistory(NamedTuple):
@@ -21,14 +21,22 @@ class RequestHistory(NamedTuple):
     redirect_location: str | None
 
 
-class Exhausted(Exception):
-    """No attempt is left."""
+class Refused(NamedTuple):
+    """What `Retry.increment` is told of a response that is a reason to try again."""
+
+    status: int
+    headers: Any
+    reason: str | None
+
+    def get_redirect_location(self) -> None:
+        """Nothing: the session follows redirects."""
 
 
 class Retry:
-    """A budget of further attempts. Immutable: `spend` returns a new one.
+    """A budget of further attempts. Immutable: `increment` returns a new one.
 
-    Parameters are urllib3's. ``redirect`` is accepted and has no effect, since redirects are
+    Parameters are urllib3's. Subclasses may override `increment`, `is_retry`, `get_backoff_time`
+    and `parse_retry_after`. ``redirect`` is accepted and has no effect, since redirects are
     followed by the session, as with requests.
     """
 
@@ -176,36 +184,44 @@ class Retry:
         counts = (self.total, self.connect, self.read, self.redirect, self.status, self.other)
         return min((count for count in counts if count), default=0) < 0
 
-    def spend(
+    def increment(
         self,
-        kind: Kind,
-        method: str,
-        url: str,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
         error: Exception | None = None,
-        status: int | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
     ) -> Retry:
-        """Return the budget after a failure of *kind*.
+        """Return the budget after a failure: *error*, or a *response* with `status`.
 
-        Raises *error* itself where retrying it is switched off, and Exhausted at the end.
+        Raises *error* itself where retrying it is switched off, and MaxRetryError at the end.
         """
+        kind = "status" if error is None else error.kind if isinstance(error, Cause) else "other"
         if error is not None and (
             self.total is False
             or (kind == "connect" and self.connect is False)
-            or (kind == "read" and (self.read is False or not self._is_method_retryable(method)))
+            or (
+                kind == "read"
+                and (self.read is False or method is None or not self._is_method_retryable(method))
+            )
         ):
             raise error
 
         def less(count: Any, used: bool) -> Any:
             return count - 1 if used and count is not None and count is not False else count
 
+        status = None if error is not None or response is None else response.status
         after = self.new(
             total=less(self.total, True),
             connect=less(self.connect, kind == "connect"),
             read=less(self.read, kind == "read"),
             other=less(self.other, kind == "other"),
-            status=less(self.status, kind == "status"),
+            status=less(self.status, status is not None),
             history=(*self.history, RequestHistory(method, url, error, status, None)),
         )
         if after.is_exhausted():
-            raise Exhausted from error
+            told = f"too many {status} error responses" if status else "too many error responses"
+            reason = error or ResponseError(told)
+            raise MaxRetryError(_pool, url, reason) from reason
         return after

@@ -93,10 +93,20 @@ def _make(verify: Any, cert: Any) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
     if cert:
-        pair = (cert, None) if isinstance(cert, (str, os.PathLike)) else tuple(cert)
-        for kind, path in zip(("certificate", "key"), pair, strict=False):
-            if path and not os.path.exists(path):
-                what = "TLS certificate file" if kind == "certificate" else "TLS key file"
-                raise OSError(f"Could not find the {what}, invalid path: {path}")
+        pair = check_cert(cert)
         context.load_cert_chain(pair[0], pair[1] if len(pair) > 1 else None)
     return context
+
+
+def check_cert(cert: Any) -> tuple[Any, ...]:
+    """Return certificate and key of *cert* (file, pair or None). Raises OSError if one is missing.
+
+    requests looks for them whatever the scheme of the URL is.
+    """
+    if not cert:
+        return ()
+    pair = (cert, None) if isinstance(cert, (str, os.PathLike)) else tuple(cert)
+    for what, path in zip(("certificate", "key"), pair, strict=False):
+        if path and not os.path.exists(path):
+            raise OSError(f"Could not find the TLS {what} file, invalid path: {path}")
+    return pair
