@@ -14,7 +14,6 @@ come from one library. Source: https://requests.readthedocs.io/en/latest/api/
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 import libcst as cst
 
@@ -26,17 +25,17 @@ from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.bindings import Needed
 from bridgekit_codemods.rules.dependencies import changed_dependencies, project_files
 from bridgekit_codemods.rules.moves import ModuleMove, NameMove, move_imports, replaced_by
-from bridgekit_codemods.rules.requests_names import SHIMS, place
+from bridgekit_codemods.rules.requests_blockers import (
+    blockers,
+    from_module,
+    imported,
+    imports,
+    is_requests,
+)
+from bridgekit_codemods.rules.requests_names import SHIMS, place, place_elsewhere
 
-# Packages that hand out or take objects of requests itself.
-_COMPANIONS = frozenset(
-    {
-        "responses", "requests_mock", "httpretty", "betamax", "requests_toolbelt",
-        "requests_oauthlib", "requests_cache", "requests_ntlm", "requests_kerberos",
-        "requests_aws4auth", "requests_futures", "cachecontrol", "grequests",
-    }
-)  # fmt: skip
 _ADDED = ("httpx>=0.28,<1", "aiohttp>=3.11")
+_URLLIB3 = "urllib3>=1.26"  # which came along with requests
 _ADDED_HTTPX2 = ("httpx2>=2.10", "aiohttp>=3.11")
 
 
@@ -50,7 +49,7 @@ class RequestsClient:
 
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         users = _users(program)
-        if not users or self.key in kept or any(self._blockers(program)):
+        if not users or self.key in kept or any(blockers(program)):
             return None
         shim = SHIMS[options.client]
         draft = Draft(program)
@@ -58,7 +57,9 @@ class RequestsClient:
             move_imports(source, draft.edits(source.path), _names(shim), _modules(shim))
             self._chains(program, source, draft, shim)
         self._patches(program, draft, shim)
-        added = _ADDED if options.client == "httpx" else _ADDED_HTTPX2
+        added = list(_ADDED if options.client == "httpx" else _ADDED_HTTPX2)
+        if _uses_urllib3(program):
+            added.append(_URLLIB3)
         settings = changed_dependencies(project_files(program), added, ["requests"])
         return Step(
             key=self.key,
@@ -66,6 +67,7 @@ class RequestsClient:
             title=f"Send HTTP through {options.client} with the behaviour of requests",
             members=tuple(source.module for source in users),
             changes=draft.changes(settings),
+            findings=(_agent(users[0]),),
             milestone=True,
         )
 
@@ -74,33 +76,36 @@ class RequestsClient:
     ) -> tuple[Finding, ...]:
         if not _users(program):
             return ()
-        return tuple(sorted(set(self._blockers(program)), key=lambda f: (f.path, f.line)))
+        return tuple(sorted(set(blockers(program)), key=lambda f: (f.path, f.line)))
 
     def _chains(self, program: Program, source: SourceFile, draft: Draft, shim: str) -> None:
         """Attribute chains whose place in the shim differs: `requests.api.get`."""
         assert source.tree is not None
+        edits = draft.edits(source.path)
         for node in source.of(ast.Attribute):
-            parts = _from_module(program, source, node)
+            parts = from_module(program, source, node)
+            other = place_elsewhere(".".join(parts)) if parts else None
+            if other is not None:
+                local = local_name(source, draft, *other)
+                edits.at("Attribute", source.span(node), replaced_by(local))
+                continue
             found = place(".".join(parts)) if parts else None
             if found is None or "." in found[1]:
                 continue
             local = _root(node).id
             wanted = [local, *([found[0]] if found[0] else []), found[1]]
             if parts[0] == "urllib3":
-                wanted = [local_retry(source, draft, shim)]
+                retries = ("urllib3.util.retry", "urllib3.util")
+                wanted = [local_name(source, draft, f"{shim}.adapters", "Retry", retries)]
             elif wanted[1:] == parts[1:]:
                 continue
-            draft.edits(source.path).at(
-                "Attribute",
-                source.span(node),
-                replaced_by(".".join(wanted)),
-            )
+            edits.at("Attribute", source.span(node), replaced_by(".".join(wanted)))
 
     def _patches(self, program: Program, draft: Draft, shim: str) -> None:
         for patch in program.patches:
             literal = patch.node.args[0] if patch.node.args else None
             match literal:
-                case ast.Constant(value=str(text)) if _is_requests(text):
+                case ast.Constant(value=str(text)) if is_requests(text):
                     found = place(text)
                 case _:
                     continue
@@ -111,85 +116,33 @@ class RequestsClient:
                 "SimpleString", program.files[patch.path].span(literal), _retargeted(text, target)
             )
 
-    def _blockers(self, program: Program) -> Iterator[Finding]:
-        """What keeps the whole program on requests."""
-        for source in program.files.values():
-            if source.tree is None:
-                continue
-            for node in (*source.of(ast.Import), *source.of(ast.ImportFrom)):
-                yield from self._blocking_import(source, node)
-            for handler in source.of(ast.ExceptHandler):
-                if handler.type is not None:
-                    yield from self._blocking_handler(program, source, handler.type)
-            if _imports(source, retry=False):
-                yield from self._lacking(program, source)
-        for patch in program.patches:
-            if _is_requests(patch.dotted) and place(patch.dotted) is None:
-                yield self._finding(
-                    patch.path, patch.node.lineno, f"the test replaces {patch.dotted}, "
-                    "which the httpx-based client does not have",
-                    "patch requests.Session.request or the function that sends",
-                )  # fmt: skip
 
-    def _blocking_import(self, source: SourceFile, node: ast.AST) -> Iterator[Finding]:
-        for module, name in _imported(node):
-            if module.split(".")[0] in _COMPANIONS:
-                yield self._finding(
-                    source.path, getattr(node, "lineno", 1),
-                    f"{module.split('.')[0]} works on the internals of requests",
-                    "replace it by a local server, a patched function or an httpx transport "
-                    "before the migration; until then HTTP stays on requests",
-                )  # fmt: skip
-            elif _is_requests(module) and name == "*":
-                yield self._finding(
-                    source.path, getattr(node, "lineno", 1),
-                    f"`from {module} import *` hides which names are used",
-                    "import the names that are used",
-                )  # fmt: skip
-            elif module.split(".")[0] == "requests" and name is not None:
-                if place(f"{module}.{name}") is None:
-                    yield self._lacks(source.path, getattr(node, "lineno", 1), f"{module}.{name}")
-            elif (
-                module.startswith("requests.")
-                and place(module) is None
-                and module.split(".")[1] not in ("api", "packages")
-            ):
-                yield self._lacks(source.path, getattr(node, "lineno", 1), module)
+def _agent(source: SourceFile) -> Finding:
+    node = next(
+        node
+        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
+        if any(is_requests(f"{module}.{name or ''}") for module, name in imported(node))
+    )
+    return Finding(
+        source.path,
+        node.lineno,
+        RequestsClient.code,
+        "requests without a User-Agent of their own are sent as bridgekit-requests, no longer as "
+        "python-requests",
+        "set the header on the session where a server goes by it",
+    )
 
-    def _blocking_handler(
-        self, program: Program, source: SourceFile, caught: ast.expr
-    ) -> Iterator[Finding]:
-        """`except urllib3.exceptions...`: errors that httpx never raises."""
-        for node in caught.elts if isinstance(caught, ast.Tuple) else [caught]:
-            dotted = program.resolve(source.path, node) or ""
-            if dotted.startswith(("urllib3.", "requests.packages.urllib3.")):
-                yield self._finding(
-                    source.path, node.lineno, f"{dotted} is never raised by httpx",
-                    "catch requests.exceptions.RequestException or one of its subclasses",
-                )  # fmt: skip
 
-    def _lacking(self, program: Program, source: SourceFile) -> Iterator[Finding]:
-        assert source.tree is not None
-        reported: set[int] = set()
-        for node in source.of(ast.Attribute):
-            if node.lineno in reported:
-                continue
-            dotted = ".".join(_from_module(program, source, node))
-            dotted = dotted or program.resolve(source.path, node) or ""
-            if not dotted.startswith("requests."):
-                continue
-            if place(dotted) is None and not _leads_on(dotted):
-                reported.add(node.lineno)
-                yield self._lacks(source.path, node.lineno, dotted)
-
-    def _lacks(self, path: str, line: int, dotted: str) -> Finding:
-        return self._finding(
-            path, line, f"the httpx-based client has no {dotted}",
-            "use the public API of requests, or keep HTTP on requests behind a thread bridge",
-        )  # fmt: skip
-
-    def _finding(self, path: str, line: int, reason: str, remedy: str) -> Finding:
-        return Finding(path, line, self.code, reason, remedy)
+def _uses_urllib3(program: Program) -> bool:
+    """Says whether urllib3 is still imported by anything that is no test after the step."""
+    return any(
+        (module.split(".")[0] == "urllib3" or module.startswith("requests.packages.urllib3"))
+        and name != "Retry"
+        for source in program.files.values()
+        if source.tree is not None and not source.is_test
+        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
+        for module, name in imported(node)
+    )
 
 
 def _retargeted(old: str, new: str) -> Edit:
@@ -202,52 +155,18 @@ def _retargeted(old: str, new: str) -> Edit:
 def _users(program: Program) -> list[SourceFile]:
     """The files that import requests, or urllib3's `Retry` for it; none without the former."""
     sources = [source for source in program.files.values() if source.tree is not None]
-    users = [source for source in sources if _imports(source, retry=True)]
-    return users if any(_imports(source, retry=False) for source in users) else []
+    users = [source for source in sources if imports(source, retry=True)]
+    return users if any(imports(source, retry=False) for source in users) else []
 
 
-def _imports(source: SourceFile, retry: bool) -> bool:
-    assert source.tree is not None
-    return any(
-        retry and name == "Retry" and place(f"{module}.{name}") is not None
-        if module.split(".")[0] == "urllib3"
-        else module.split(".")[0] == "requests"
-        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
-        for module, name in _imported(node)
-    )
-
-
-def _imported(node: ast.AST) -> Iterator[tuple[str, str | None]]:
-    match node:
-        case ast.Import(names=aliases):
-            yield from ((alias.name, None) for alias in aliases)
-        case ast.ImportFrom(module=str(module), names=aliases, level=0):
-            yield from ((module, alias.name) for alias in aliases)
-        case _:
-            return
-
-
-def _is_requests(dotted: str) -> bool:
-    return dotted.split(".")[0] == "requests" or place(dotted) is not None
-
-
-def _leads_on(dotted: str) -> bool:
-    """Inner parts of a longer chain that is judged as a whole: `requests.packages.urllib3`."""
-    return any(
-        f"{home}.".startswith(f"{dotted}.")
-        for home in (
-            "requests.api",
-            "requests.packages.urllib3.util.retry",
-        )
-    )  # fmt: skip
-
-
-def local_retry(source: SourceFile, draft: Draft, shim: str) -> str:
-    """The local name of the shim's Retry, imported where it was not."""
+def local_name(
+    source: SourceFile, draft: Draft, module: str, name: str, also: tuple[str, ...] = ()
+) -> str:
+    """The local name of `module.name`, imported where it was not."""
     needed = Needed(source, "bridgekit")
-    local = needed.name(f"{shim}.adapters", "Retry", ("urllib3.util.retry", "urllib3.util"))
-    for module, name, alias in needed.imports.values():
-        draft.edits(source.path).add_import(module, name, alias)
+    local = needed.name(module, name, also)
+    for home, what, alias in needed.imports.values():
+        draft.edits(source.path).add_import(home, what, alias)
     return local
 
 
@@ -258,26 +177,13 @@ def _root(node: ast.expr) -> ast.Name:
     return node
 
 
-def _from_module(program: Program, source: SourceFile, node: ast.Attribute) -> list[str]:
-    """The chain from the module on, as written; empty when it starts at anything else.
-
-    The local name of the module is replaced by its real one: `r.sessions` is "requests.sessions".
-    """
-    names: list[str] = []
-    inner: ast.expr = node
-    while isinstance(inner, ast.Attribute):
-        names.insert(0, inner.attr)
-        inner = inner.value
-    if not isinstance(inner, ast.Name):
-        return []
-    root = program.resolve(source.path, inner)
-    return [root, *names] if root in ("requests", "urllib3") else []
-
-
 def _names(shim: str) -> NameMove:
     def move(module: str, name: str) -> tuple[str, str] | None:
-        if not _is_requests(f"{module}.{name}"):
+        if not is_requests(f"{module}.{name}"):
             return None
+        other = place_elsewhere(f"{module}.{name}")
+        if other is not None:
+            return other
         found = place(f"{module}.{name}")
         if found is None:
             return None

@@ -32,8 +32,8 @@ _MODELS = frozenset({"Request", "PreparedRequest", "Response"})
 
 NAMES: dict[str, frozenset[str]] = {
     "": _API | _MODELS | _TOP_EXCEPTIONS
-    | {"Session", "session", "codes", "adapters", "auth", "cookies", "exceptions", "models",
-       "sessions", "status_codes", "structures"},
+    | {"Session", "session", "codes", "adapters", "api", "auth", "cookies", "exceptions",
+       "models", "sessions", "status_codes", "structures"},
     "exceptions": _EXCEPTIONS,
     "adapters": frozenset({"BaseAdapter", "HTTPAdapter", "Retry", "DEFAULT_POOLSIZE"}),
     "auth": frozenset({"AuthBase", "HTTPBasicAuth", "HTTPDigestAuth", "HTTPProxyAuth"}),
@@ -45,6 +45,15 @@ NAMES: dict[str, frozenset[str]] = {
         }
     ),
     "models": _MODELS,
+    "parsing": frozenset(
+        {
+            "add_dict_to_cookiejar", "dict_from_cookiejar", "get_auth_from_url",
+            "get_encoding_from_headers", "get_environ_proxies", "get_netrc_auth",
+            "guess_json_utf", "parse_dict_header", "parse_header_links", "parse_list_header",
+            "requote_uri", "select_proxy", "should_bypass_proxies", "to_key_val_list",
+            "unquote_header_value", "unquote_unreserved", "urldefragauth",
+        }
+    ),
     "sessions": frozenset({"Session", "DEFAULT_REDIRECT_LIMIT", "default_headers"}),
     "status_codes": frozenset({"codes"}),
     "structures": frozenset({"CaseInsensitiveDict", "LookupDict"}),
@@ -67,11 +76,59 @@ LACKING: dict[str, frozenset[str]] = {
             "get_connection_with_tls_context", "proxy_manager_for", "request_url",
         }
     ),
-    "Retry": frozenset(
-        {"DEFAULT", "get_retry_after", "increment", "sleep", "sleep_for_retry"}
-    ),
+    "Retry": frozenset({"DEFAULT", "get_retry_after", "sleep", "sleep_for_retry"}),
 }  # fmt: skip
-"""Class of the shim to the members of requests' (or urllib3's) class that it lacks."""
+"""Class of the shim to the members of requests' (or urllib3's) class that it lacks.
+
+An override of one of them would never be called."""
+
+_URLLIB_PARSE = frozenset(
+    {
+        "quote", "quote_plus", "unquote", "unquote_plus", "urldefrag", "urlencode", "urljoin",
+        "urlparse", "urlsplit", "urlunparse",
+    }
+)  # fmt: skip
+_COMPAT = {
+    "Callable": "collections.abc",
+    "JSONDecodeError": "json",
+    "Mapping": "collections.abc",
+    "Morsel": "http.cookies",
+    "MutableMapping": "collections.abc",
+    "OrderedDict": "collections",
+    "StringIO": "io",
+    "getproxies": "urllib.request",
+    "getproxies_environment": "urllib.request",
+    "parse_http_list": "urllib.request",
+    "proxy_bypass": "urllib.request",
+    "proxy_bypass_environment": "urllib.request",
+} | dict.fromkeys(_URLLIB_PARSE, "urllib.parse")
+_UTILS = dict.fromkeys(("quote", "unquote", "urlparse", "urlunparse"), "urllib.parse") | {
+    "OrderedDict": "collections",
+    "parse_http_list": "urllib.request",
+}
+_COOKIES = ("cookiejar_from_dict",)
+_URLLIB3 = frozenset({"exceptions", "util", "util.retry", "util.timeout", "util.url"})
+_PACKED = "requests.packages."
+
+
+def place_elsewhere(dotted: str) -> tuple[str, str] | None:
+    """Where something that requests only passes on comes from: (module, name); None if nowhere.
+
+    "requests.compat.urljoin" -> ("urllib.parse", "urljoin");
+    "requests.packages.urllib3.disable_warnings" -> ("urllib3", "disable_warnings"). Only the name
+    itself is known, not what follows it.
+    """
+    if dotted.startswith(f"{_PACKED}urllib3.") and place(dotted) is None:
+        module, _, name = dotted.removeprefix(_PACKED).rpartition(".")
+        inner = module.partition(".")[2]
+        if ".".join(filter(None, (inner, name))) in _URLLIB3 or (inner and inner not in _URLLIB3):
+            return None
+        return (module, name)
+    for prefix, known in (("requests.compat.", _COMPAT), ("requests.utils.", _UTILS)):
+        name = dotted.removeprefix(prefix)
+        if name != dotted and name in known:
+            return (known[name], name)
+    return None
 
 
 def place(dotted: str) -> tuple[str, str] | None:
@@ -90,6 +147,9 @@ def place(dotted: str) -> tuple[str, str] | None:
     module = ""
     first, _, tail = rest.partition(".")
     if first == "api" and tail:
+        rest = tail
+    elif first == "utils":
+        module = "cookies" if tail.split(".")[0] in _COOKIES else "parsing"
         rest = tail
     elif first in NAMES and first and tail:
         module, rest = first, tail

@@ -59,6 +59,23 @@ IMPORTS = [
         "from bridgekit.integrations.requests.adapters import Retry",
     ),
     (
+        "import requests\nfrom requests.compat import quote_plus, urljoin as join  # both",
+        "from bridgekit.integrations import requests\n"
+        "from urllib.parse import quote_plus, urljoin as join  # both",
+    ),
+    (
+        "import requests\nfrom requests.utils import quote, requote_uri",
+        "from bridgekit.integrations import requests\n"
+        "from bridgekit.integrations.requests.parsing import requote_uri\n"
+        "from urllib.parse import quote",
+    ),
+    (
+        "import requests\nfrom requests.packages.urllib3.exceptions import InsecureRequestWarning",
+        "from bridgekit.integrations import requests\n"
+        "from urllib3.exceptions import InsecureRequestWarning",
+    ),
+    ("from requests import api", "from bridgekit.integrations.requests import api"),
+    (
         "from requests.api import get as fetch",
         "from bridgekit.integrations.requests import get as fetch",
     ),
@@ -227,9 +244,22 @@ def test_programs_without_requests_are_not_touched(untouched, found, source: str
     [
         ("import responses", "responses works on the internals of requests"),
         ("from requests_mock import Mocker", "requests_mock works on the internals of requests"),
-        ("from requests.utils import quote", "the httpx-based client has no requests.utils.quote"),
-        ("import requests.utils", "the httpx-based client has no requests.utils"),
-        ("x = requests.utils.quote('a')", "the httpx-based client has no requests.utils.quote"),
+        (
+            "from requests.utils import super_len",
+            "the httpx-based client has no requests.utils.super_len",
+        ),
+        ("from requests import utils", "the httpx-based client has no requests.utils"),
+        ("import requests.utils as u", "the httpx-based client has no requests.utils"),
+        ("import requests.compat as c", "the httpx-based client has no requests.compat"),
+        (
+            "x = requests.utils.default_user_agent()",
+            "the httpx-based client has no requests.utils.default_user_agent",
+        ),
+        ("x = requests.compat.is_py3", "the httpx-based client has no requests.compat.is_py3"),
+        (
+            "from requests.packages import chardet",
+            "the httpx-based client has no requests.packages.chardet",
+        ),
         ("from requests import *", "`from requests import *` hides which names are used"),
     ],
 )
@@ -307,11 +337,145 @@ def test_what_is_listed_as_lacking_is_real_in_the_library(name: str) -> None:
         ("requests.Session.get", ("", "Session.get")),
         ("requests.Session.resolve_redirects", None),
         ("urllib3.util.retry.Retry", ("adapters", "Retry")),
-        ("urllib3.util.retry.Retry.increment", None),
+        ("urllib3.util.retry.Retry.increment", ("adapters", "Retry.increment")),
+        ("urllib3.util.retry.Retry.sleep", None),
         ("urllib3.PoolManager", None),
         ("requests.utils.quote", None),
+        ("requests.utils.requote_uri", ("parsing", "requote_uri")),
+        ("requests.utils.cookiejar_from_dict", ("cookies", "cookiejar_from_dict")),
+        ("requests.api", ("", "api")),
+        ("requests.api.get", ("", "get")),
         ("httpx.get", None),
     ],
 )
 def test_places(dotted: str, expected: tuple[str, str] | None) -> None:
     assert place(dotted) == expected
+
+
+def test_what_requests_only_passes_on_comes_from_its_home(rewritten) -> None:
+    source = """\
+        import requests
+        from requests.packages.urllib3.exceptions import InsecureRequestWarning
+
+        requests.packages.urllib3.disable_warnings(InsecureRequestWarning)
+
+        def link(base, path):
+            jar = requests.utils.dict_from_cookiejar(requests.Session().cookies)
+            return requests.compat.urljoin(base, requests.utils.quote(path)), jar
+        """
+
+    assert rewritten(RULE, source) == dedent(
+        """\
+        from urllib.parse import quote, urljoin
+
+        from bridgekit.integrations import requests
+        from urllib3 import disable_warnings
+        from urllib3.exceptions import InsecureRequestWarning
+
+        disable_warnings(InsecureRequestWarning)
+
+        def link(base, path):
+            jar = requests.parsing.dict_from_cookiejar(requests.Session().cookies)
+            return urljoin(base, quote(path)), jar
+        """
+    )
+
+
+def test_urllib3_is_declared_when_only_requests_brought_it_along(propose) -> None:
+    files = {
+        "app.py": "import requests\nimport urllib3\n\nurllib3.disable_warnings()\n",
+        "requirements.txt": "requests\n",
+    }
+
+    changed = propose(RULE, files).changes["requirements.txt"].decode()
+    assert changed.splitlines() == ["httpx>=0.28,<1", "aiohttp>=3.11", "urllib3>=1.26"]
+
+
+def test_a_subclass_of_retry_moves_with_its_base(rewritten) -> None:
+    source = """\
+        import requests
+        import urllib3
+
+        class Retry(urllib3.Retry):
+            def increment(self, *args, **kwargs) -> urllib3.Retry:
+                return super().increment(*args, **kwargs)
+
+        def mount(session: requests.Session):
+            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=Retry(3)))
+        """
+
+    assert rewritten(RULE, source) == dedent(source).replace(
+        "import requests\nimport urllib3\n",
+        "from bridgekit.integrations import requests\nimport urllib3\n"
+        "from bridgekit.integrations.requests.adapters import Retry as bridgekit_Retry\n",
+    ).replace("urllib3.Retry", "bridgekit_Retry")
+
+
+@pytest.mark.parametrize(
+    ("base", "method"),
+    [
+        ("requests.adapters.HTTPAdapter", "cert_verify"),
+        ("requests.adapters.HTTPAdapter", "proxy_manager_for"),
+        ("requests.Session", "resolve_redirects"),
+        ("urllib3.util.retry.Retry", "sleep"),
+    ],
+)
+def test_an_override_that_would_never_be_called_keeps_the_program(
+    untouched, found, base: str, method: str
+) -> None:
+    source = (
+        "import requests\nimport requests.adapters\nimport urllib3.util.retry\n\n"
+        f"class Own({base}):\n    def {method}(self, *args, **kwargs):\n        pass\n"
+    )
+
+    untouched(RULE, source)
+    assert found(RULE, source) == [
+        (
+            "app.py",
+            6,
+            f"app.Own.{method} overrides what the httpx-based client never calls",
+        )
+    ]
+
+
+PROBES_THAT_DIFFER = {
+    ".raw": "isinstance(requests.get('u').raw, urllib3.HTTPResponse)",
+    "headers None value removes": "requests.get('u', headers={'User-Agent': None})",
+}
+
+
+@pytest.mark.parametrize("name", PROBES_THAT_DIFFER)
+def test_what_differs_from_requests_is_refused(untouched, found, name: str) -> None:
+    source = f"import requests\nimport urllib3\n\nx = {PROBES_THAT_DIFFER[name]}\n"
+
+    untouched(RULE, source)
+    ((_path, line, _reason),) = found(RULE, source)
+    assert line == 4
+
+
+def test_the_other_user_agent_is_told_with_the_step(propose) -> None:
+    (told,) = propose(RULE, "import os\nimport requests\n\nrequests.get('u')\n").findings
+    assert (told.code, told.path, told.line) == ("BK201", "app.py", 2)
+    assert told.reason.startswith("requests without a User-Agent of their own")
+    assert told.remedy
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "isinstance(x, requests.Response)",
+        "isinstance(x, (int, requests.exceptions.Timeout))",
+        "{'Accept': None}",
+        "{'User-Agent': 'me'}",
+        "requests.codes['ok'], requests.codes.not_found",
+        "requests.Request('GET', 'u').prepare().url",
+    ],
+)
+def test_what_the_shim_has_is_left_as_it_is_written(rewritten, use: str) -> None:
+    source = (
+        f"import requests\n\ndef f(x: 'requests.Response | None') -> object:\n    return {use}\n"
+    )
+
+    assert rewritten(RULE, source) == source.replace(
+        "import requests\n", "from bridgekit.integrations import requests\n", 1
+    )

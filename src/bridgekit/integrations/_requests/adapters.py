@@ -370,7 +370,7 @@ class HTTPAdapterBase(BaseAdapter):
             )
         except MaxRetryError as exhausted:
             exhausted.__context__ = None  # no cycle: it becomes a part of the exception
-            part = exhausted.with_traceback(None)
+            part: Exception = exhausted.with_traceback(None)
             if isinstance(error, errors.ConnectionError):
                 final = error
             else:

@@ -24,7 +24,8 @@ Differences that can be seen, on purpose:
 - A streamed body that is longer or shorter than its Content-Length (a text file that is not ASCII,
   whose characters requests counts) raises InvalidHeader; requests lets the server cut it off or
   wait for the rest.
-- Error messages of the network (``str(error)``) are the library's, not urllib3's.
+- Failures of the network have urllib3's messages and parts (``error.args[0].reason``) where the
+  failure is one of a known kind, and the library's otherwise; the parts are not urllib3's classes.
 - Pieces of a chunked body may be smaller than urllib3's; never larger than asked for.
 - `async_client` and `aio` reuse connections between calls; the synchronous module functions open
   one for each call, as requests does.
@@ -39,15 +40,25 @@ What has no equivalent raises NotImplementedError and says what to use:
 - `event_hooks`, `base_url` and `Session.resolve_redirects`.
 
 Reading the body of a streamed asynchronous response without ``await`` raises RuntimeError.
-`requests.utils`, `requests.packages` and `requests.compat` do not exist here.
+`parsing` has the functions of `requests.utils` that programs use; `requests.packages` and
+`requests.compat` do not exist here.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._requests.status_codes import codes
-from . import adapters, auth, cookies, exceptions, models, sessions, status_codes, structures
+from . import (
+    adapters,
+    api,
+    auth,
+    cookies,
+    exceptions,
+    models,
+    parsing,
+    sessions,
+    status_codes,
+    structures,
+)
 from ._bound import (
     AsyncClient,
     PreparedRequest,
@@ -58,6 +69,7 @@ from ._bound import (
     async_client,
     request,
 )
+from .api import delete, get, head, options, patch, post, put
 from .exceptions import (
     ConnectionError,
     ConnectTimeout,
@@ -89,6 +101,7 @@ __all__ = [
     "URLRequired",
     "adapters",
     "aio",
+    "api",
     "async_client",
     "auth",
     "codes",
@@ -99,6 +112,7 @@ __all__ = [
     "head",
     "models",
     "options",
+    "parsing",
     "patch",
     "post",
     "put",
@@ -113,32 +127,3 @@ __all__ = [
 def session() -> Session:
     """Return a new Session."""
     return Session()
-
-
-def get(url: Any, params: Any = None, **kwargs: Any) -> Response:
-    return request("GET", url, params=params, **kwargs)
-
-
-def options(url: Any, **kwargs: Any) -> Response:
-    return request("OPTIONS", url, **kwargs)
-
-
-def head(url: Any, **kwargs: Any) -> Response:
-    kwargs.setdefault("allow_redirects", False)
-    return request("HEAD", url, **kwargs)
-
-
-def post(url: Any, data: Any = None, json: Any = None, **kwargs: Any) -> Response:
-    return request("POST", url, data=data, json=json, **kwargs)
-
-
-def put(url: Any, data: Any = None, **kwargs: Any) -> Response:
-    return request("PUT", url, data=data, **kwargs)
-
-
-def patch(url: Any, data: Any = None, **kwargs: Any) -> Response:
-    return request("PATCH", url, data=data, **kwargs)
-
-
-def delete(url: Any, **kwargs: Any) -> Response:
-    return request("DELETE", url, **kwargs)
