@@ -141,6 +141,75 @@ def test_a_method_of_the_programs_own_calls_no_hooks(build: Any) -> None:
     assert [s for s in loaded.program.calls if s.kind == "hidden"] == []
 
 
+LAMBDAS = """
+from marshmallow import Schema, fields
+def rate(code): pass
+def other(code): pass
+class S(Schema):
+    total = fields.Function(lambda o: o.cents * rate(o.code))
+    parts = fields.Function(lambda o: sum(rate(p) for p in o.parts), lambda v: other(v))
+    label = fields.Method("get_label")
+    def get_label(self, o): pass
+key = lambda o: other(o)
+"""
+
+
+def test_lambdas_and_methods_of_fields(build: Any) -> None:
+    loaded = build(f"{LAMBDAS}def user(s: S):\n    s.dump(1)\n    s.load(2)\n")
+    assert _targets(loaded, "s.dump(1)") == {"rate": "exact", "S.get_label": "method"}
+    assert _targets(loaded, "s.load(2)") == {"other": "exact"}
+
+
+TASKS = """
+from celery import Celery, shared_task
+app = Celery()
+@shared_task
+def send(order): pass
+@app.task(bind=True)
+def retried(self, order):
+    self.retry()
+def plain(order): pass
+def user():
+    CALL
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("send.apply((1,))", "send"),
+        ("retried.apply(args=(1,))", "retried"),
+        ("send.s(1).apply()", "send"),
+        ("send.si(1).set(queue='slow').apply()", "send"),
+    ],
+)
+def test_a_task_that_is_applied_runs_at_once(build: Any, call: str, name: str) -> None:
+    assert _targets(build(TASKS.replace("CALL", call)), call) == {name: "exact"}
+
+
+@pytest.mark.parametrize("call", ["send.delay(1)", "send.apply_async((1,))", "retried.delay(1)"])
+def test_a_task_that_is_sent_runs_elsewhere(build: Any, call: str) -> None:
+    loaded = build(TASKS.replace("CALL", call))
+    site = loaded.site(call)
+    assert site.targets == ()
+    assert site.externals == (f"celery.Task.{site.name}",)
+    assert [s for s in loaded.program.calls if s.kind == "hidden"] == []
+    assert loaded.externals("self.retry()") == ("celery.Task.retry",)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"), [("send(1)", "call"), ("send.run(1)", "call"), ("retried(1)", "call")]
+)
+def test_a_task_that_is_called_is_its_function(build: Any, call: str, kind: str) -> None:
+    loaded = build(TASKS.replace("CALL", call))
+    assert list(loaded.targets(call, kind).values()) == ["exact"]
+
+
+def test_what_is_no_task_has_no_tasks_methods(build: Any) -> None:
+    loaded = build(TASKS.replace("CALL", "plain.delay(1)"))
+    assert loaded.externals("plain.delay(1)") == ()
+
+
 FORM = """
 from flask_wtf import FlaskForm
 from wtforms import Form, StringField, FormField

@@ -207,6 +207,50 @@ def test_flask_objects(build: Any) -> None:
     assert [f.name for f in loaded.program.fixtures_of(test)] == ["make_client", "app"]
 
 
+REQUESTED = """
+import pytest
+class Client:
+    def get(self): pass
+class Other:
+    def get(self): pass
+@pytest.fixture
+def client(): return Client()
+@pytest.fixture(name="other")
+def _other():
+    yield Other()
+@pytest.fixture
+def unasked(): return Client()
+@pytest.mark.usefixtures("unasked")
+@pytest.mark.parametrize(("name", "code"), [("client", 1), ("other", 2)])
+def test_it(request, name, code, later):
+    CALL
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "fixtures", "methods"),
+    [
+        ('request.getfixturevalue("client")', {"client"}, {"Client.get"}),
+        ('request.getfixturevalue("other")', {"_other"}, {"Other.get"}),
+        ("request.getfixturevalue(name)", {"client", "_other"}, {"Client.get", "Other.get"}),
+        ("request.getfixturevalue(later)", set(), set()),
+        ("request.getfixturevalue(code)", set(), set()),
+        ('request.getfixturevalue("missing")', set(), set()),
+        ('later.getfixturevalue("client")', set(), set()),
+    ],
+)
+def test_a_fixture_may_be_asked_for_by_its_name(
+    build: Any, asked: str, fixtures: set[str], methods: set[str]
+) -> None:
+    loaded = build({"tests/test_m.py": REQUESTED.replace("CALL", f"{asked}.get()")})
+    run = [s for s in loaded.program.calls if s.kind == "hidden"]
+    assert {t.function.name for s in run for t in s.targets} == fixtures
+    targets = loaded.targets(f"{asked}.get()")
+    assert {name.removeprefix("test_m.") for name in targets} == methods
+    (test,) = (f for f in loaded.program.functions.values() if f.is_test_function)
+    assert [f.name for f in loaded.program.fixtures_of(test)] == ["unasked"]
+
+
 def test_nearest_fixture_wins(build: Any) -> None:
     loaded = build(
         {

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bridgekit_codemods.program.plugins.jinja import RENDERING
+
 MODELS = """
 class User:
     orders: list["Order"]
@@ -41,6 +43,8 @@ def touched(build: Any, template: str, call: str, more: str = "", **others: str)
             assert site.caller.qualname == "app.view"
             for target in site.targets:
                 said = loaded.program.evidence(site, target)
+                if said == RENDERING:
+                    continue  # a context processor, which no template calls
                 assert said.startswith("template ")
                 line = said.rpartition(":")[2]
                 found[target.function.qualname] = f"{target.grade} {line}"
@@ -112,6 +116,34 @@ def test_what_is_included_extended_and_imported(build: Any) -> None:
 def test_functions_that_templates_know(build: Any, registration: str, template: str) -> None:
     found = touched(build, template, 'render_template("t.html")', registration + "\n")
     assert found == {"app.helper": "exact 1"}
+
+
+@pytest.mark.parametrize(
+    ("registration", "expected"),
+    [
+        ("@app.context_processor", {"view", "elsewhere"}),
+        ("@bp.app_context_processor", {"view", "elsewhere"}),
+        ("@bp.context_processor", {"view"}),
+        ("@app.shell_context_processor", set()),
+        ("@app.before_request", set()),
+    ],
+)
+def test_context_processors_run_for_any_template(
+    build: Any, registration: str, expected: set[str]
+) -> None:
+    files = {
+        "models.py": MODELS,
+        "app.py": APP.replace("CALL", 'render_template("none.html")')
+        + f"{registration}\ndef more(): return {{}}\n",
+        "other.py": "from flask import render_template_string\n"
+        "def elsewhere():\n    render_template_string('')\ndef plain():\n    print('')\n",
+    }
+    found = {}
+    for site in build(files).program.calls:
+        if site.kind == "template":
+            assert site.caller is not None
+            found[site.caller.name] = {t.function.name: t.grade for t in site.targets}
+    assert found == {name: {"more": "exact"} for name in expected}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.annotations import product
+from bridgekit_codemods.program.plugins.decorated import made_around
 from bridgekit_codemods.program.plugins.lambdas import passed
 from bridgekit_codemods.program.scopes import Binding
 from bridgekit_codemods.program.symbols import Class, Function, Param
@@ -196,7 +197,10 @@ class Bindings:
             for d in self.engine.decorators_of(fn)
         ):
             return NOTHING
-        return frozenset({function(fn.qualname, "exact")})
+        found = frozenset({function(fn.qualname, "exact")})
+        for other in self.engine.dispatch.registered.get(fn, ()):
+            found |= {function(other.qualname, "override")}
+        return found
 
     # -- parameters ------------------------------------------------------------------------
 
@@ -223,6 +227,13 @@ class Bindings:
             builtin = self.engine.fixtures.builtin(fn, param)
             if builtin is not None:
                 return builtin
+        if fn.params[0] is param and fn.decorators:
+            made = made_around(self.engine, fn)
+            if made is not None:
+                return made
+        dispatched = self.engine.dispatch.first.get(fn)
+        if dispatched is not None and param is fn.params[fn.cls is not None and not fn.is_static]:
+            return self.engine.instances(dispatched)
         self.engine.reads.append((fn, param.name))
         flowed = self.engine.flows.get((fn, param.name), NOTHING)
         default = self.engine.types(param.default) if param.default is not None else NOTHING

@@ -67,6 +67,10 @@ class Build:
             self._mark(fn)
         self.engine = Inference(self.linker, self.facts)
         link_classes(self.engine)
+        self.engine.access.find()
+        for fn in self.facts.functions.values():
+            fn.is_property = fn.is_property or self.engine.access.makes_property(fn)
+        self.engine.dispatch.find()
         self.families = Families(self.engine)
         self.fixtures = Fixtures(self.engine, self.facts.functions)
         self.engine.fixtures = self.fixtures
@@ -212,7 +216,8 @@ class Build:
                             inner = None
                     elif result.name in self.facts.classes:
                         cls = self.facts.classes[result.name]
-                        inner = self.engine.members.find_method(cls, "__call__")
+                        used_by = "__get__" if fn.is_property else "__call__"
+                        inner = self.engine.members.find_method(cls, used_by)
                     if inner is not None:
                         found[inner] = None
         return tuple(found)

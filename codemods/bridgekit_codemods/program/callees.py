@@ -98,6 +98,9 @@ class Callees:
     ) -> None:
         members = self.engine.members
         found = False
+        meta = self.engine.access.metaclasses.get(cls)
+        if meta is not None and (fn := members.find_method(meta, "__call__")) is not None:
+            add(targets, fn, "exact")
         for name in ("__new__", "__init__", "__post_init__"):
             fn = members.find_method(cls, name)
             if fn is not None:

@@ -274,6 +274,13 @@ class ExpressionScanner:
         if inner != "annotation":
             self.operation(node)
 
+    def do_unary(self, node: ast.UnaryOp, role: str) -> None:
+        self.expression(node.operand, "annotation" if role == "annotation" else "other")
+        if type(node.op) is ast.Not:
+            self.truth(node.operand)
+        elif type(node.operand) is not ast.Constant:
+            self.operation(node)
+
     def do_compare(self, node: ast.Compare, role: str) -> None:
         inner = "annotation" if role == "annotation" else "other"
         self.expression(node.left, inner)
@@ -304,6 +311,7 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Starred: ExpressionScanner.do_starred,
     ast.Subscript: ExpressionScanner.do_subscript,
     ast.BinOp: ExpressionScanner.do_binary,
+    ast.UnaryOp: ExpressionScanner.do_unary,
     ast.Compare: ExpressionScanner.do_compare,
     ast.NamedExpr: ExpressionScanner.do_named,
     ast.Yield: ExpressionScanner.do_yield,

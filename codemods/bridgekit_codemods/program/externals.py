@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bridgekit_codemods.program.infer import Inference
 
 _ANY: Types = frozenset({UNKNOWN})
+FIXTURE_REQUEST = "pytest.FixtureRequest.getfixturevalue"
 _NAMESPACE_READS = frozenset(
     f"{root}.g.{name}" for root in ("flask", "quart") for name in ("get", "pop", "setdefault")
 )
@@ -75,6 +76,10 @@ class Externals:
                 TypeRef("type", (r,)) if r.name in self.engine.facts.classes else UNKNOWN
                 for r in self.engine.types(node.args[0])
             )
+        if dotted == FIXTURE_REQUEST and node is not None and self.engine.fixtures is not None:
+            fixtures = self.engine.fixtures
+            values = [fixtures.value(fixture) for fixture in fixtures.requested(node)]
+            return frozenset[TypeRef]().union(*values) or _ANY
         if dotted == "importlib.import_module" and node is not None:
             return self._module(node)
         if dotted in ("typing.cast", "typing_extensions.cast") and node is not None:

@@ -48,6 +48,16 @@ class ExpressionFact:
     scope: Scope
     context: Context
     is_async: bool = False
+    augmented: bool = False
+    """An attribute that `+=` and the like read before they assign it."""
+
+
+class Augmented(ast.BinOp):
+    """The operation of an `x += y` statement."""
+
+    @classmethod
+    def of(cls, node: ast.AugAssign) -> Augmented:
+        return ast.copy_location(cls(node.target, node.op, node.value), node)
 
 
 @dataclass(slots=True, eq=False)

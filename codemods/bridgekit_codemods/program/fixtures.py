@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.program.infer import Inference
@@ -43,17 +44,71 @@ class Fixtures:
         """The fixture that fills the parameter; None when it is not one of the program's."""
         if not self.applies(fn) or param.default is not None or self._is_parametrized(fn, param):
             return None
+        return self._named(param.name, fn)
+
+    def _named(self, name: str, fn: Function) -> Function | None:
+        """The fixture of a name that a test, fixture or helper gets."""
         candidates = [
-            f for f in self._by_name.get(param.name, ()) if f is not fn and self._visible(f, fn)
+            f for f in self._by_name.get(name, ()) if f is not fn and self._visible(f, fn)
         ]
-        if not candidates:
-            return None
-        return max(candidates, key=lambda f: self._nearness(f, fn))
+        return max(candidates, key=lambda f: self._nearness(f, fn)) if candidates else None
+
+    def requested(self, node: ast.Call) -> list[Function]:
+        """The fixtures that `request.getfixturevalue("name")` gives.
+
+        The name may be a parameter whose values `@pytest.mark.parametrize` lists.
+        """
+        argument = node.args[0] if node.args else None
+        place = self.engine.facts.places.get(_root(node.func))
+        fn = place.scope.function if place is not None else None
+        if fn is None:
+            return []
+        names: list[object] = []
+        if isinstance(argument, ast.Constant):
+            names = [argument.value]
+        elif isinstance(argument, ast.Name):
+            names = self._listed(fn, argument.id)
+        found = (self._named(name, fn) for name in names if isinstance(name, str))
+        return [fixture for fixture in dict.fromkeys(found) if fixture is not None]
+
+    def _listed(self, fn: Function, name: str) -> list[object]:
+        """The constants that `@pytest.mark.parametrize` lists for a parameter."""
+        for names, values in self._marks(fn):
+            if name in names and isinstance(values, (ast.List, ast.Tuple)):
+                rows: list[ast.expr] = values.elts
+                if len(names) > 1:
+                    at = names.index(name)
+                    rows = [
+                        row.elts[at]
+                        for row in rows
+                        if isinstance(row, (ast.List, ast.Tuple)) and len(row.elts) == len(names)
+                    ]
+                return [row.value for row in rows if isinstance(row, ast.Constant)]
+        return []
+
+    def _marks(self, fn: Function) -> Iterator[tuple[list[str], ast.expr]]:
+        """The names and values that each `@pytest.mark.parametrize` gives."""
+        for decorator in self.engine.decorators_of(fn):
+            node = decorator.node
+            if (
+                isinstance(node, ast.Call)
+                and (decorator.dotted or "").endswith("mark.parametrize")
+                and len(node.args) > 1
+            ):
+                yield _parametrized_names(node.args[0]), node.args[1]
 
     def of(self, fn: Function) -> tuple[Function, ...]:
-        """The fixtures that a test or fixture asks for by parameter, in order."""
+        """The fixtures that a test or fixture asks for, by parameter or by mark, in order."""
         found = [self.for_parameter(fn, p) for p in fn.params]
-        return tuple(f for f in found if f is not None)
+        for decorator in fn.decorators:
+            node = decorator.node
+            if isinstance(node, ast.Call) and (decorator.dotted or "").endswith("mark.usefixtures"):
+                found += [
+                    self._named(str(name.value), fn)
+                    for name in node.args
+                    if isinstance(name, ast.Constant)
+                ]
+        return tuple(f for f in dict.fromkeys(found) if f is not None)
 
     def builtin(self, fn: Function, param: Param) -> Types | None:
         given = self._parametrized(fn, param)
@@ -103,18 +158,10 @@ class Fixtures:
 
     def _parametrized(self, fn: Function, param: Param) -> Types | None:
         """The types of the values that `@pytest.mark.parametrize` lists for the parameter."""
-        for decorator in self.engine.decorators_of(fn):
-            node = decorator.node
-            if not (
-                isinstance(node, ast.Call)
-                and (decorator.dotted or "").endswith("mark.parametrize")
-                and len(node.args) > 1
-            ):
-                continue
-            names = _parametrized_names(node.args[0])
+        for names, listed in self._marks(fn):
             if param.name not in names:
                 continue
-            values = self.engine.elements(self.engine.types(node.args[1]))
+            values = self.engine.elements(self.engine.types(listed))
             if len(names) > 1:
                 values = self.engine.item(values, names.index(param.name))
             # `pytest.param(...)` holds the value and more
@@ -151,3 +198,10 @@ def _parametrized_names(node: ast.expr) -> list[str]:
         if isinstance(part, ast.Constant)
         for name in str(part.value).replace(",", " ").split()
     ]
+
+
+def _root(node: ast.expr) -> ast.expr:
+    """The name that an attribute chain begins with."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node

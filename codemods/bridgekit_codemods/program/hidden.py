@@ -13,10 +13,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bridgekit_codemods import catalog
 from bridgekit_codemods.catalog.effect import Calls
+from bridgekit_codemods.program.externals import FIXTURE_REQUEST
+from bridgekit_codemods.program.plugins.decorated import RUN_AT_ONCE
+from bridgekit_codemods.program.scopes import Scope
 from bridgekit_codemods.program.symbols import Class, Function
 from bridgekit_codemods.program.types import UNKNOWN, TypeRef, Types
 
@@ -69,6 +73,11 @@ class HiddenCalls:
             callback = catalog.callback(dotted)
             if dotted in _SPECIAL:
                 found = self._asked(node, dotted)
+            elif dotted in RUN_AT_ONCE:
+                found = self._run(ref, dotted)
+            elif dotted == FIXTURE_REQUEST and self.engine.fixtures is not None:
+                fixtures = self.engine.fixtures.requested(node)
+                found = Hidden(dict.fromkeys(fixtures, "exact"), set(), "pytest calls it")
             elif callback is not None:
                 if callback.runs == "caller" and callback.parameter:
                     found = self._given(node, callback)
@@ -78,6 +87,14 @@ class HiddenCalls:
                 if UNKNOWN in callees:
                     found = found._replace(targets=dict.fromkeys(found.targets, "guess"))
                 yield found
+
+    def _run(self, ref: TypeRef, dotted: str) -> Hidden | None:
+        """The function that a method of what a decorator made of it runs: `task.apply(...)`."""
+        inner = ref.args[1].args[0] if len(ref.args) > 1 and ref.args[1].args else UNKNOWN
+        if inner.name != "function":
+            return None
+        targets, externals = self.reached(frozenset({inner}))
+        return Hidden(targets, externals, f"{dotted} calls it")
 
     def _given(self, node: ast.Call, callback: catalog.Callback) -> Hidden | None:
         argument = argument_of(node, callback.parameter, callback.position)
@@ -101,6 +118,9 @@ class HiddenCalls:
         found: dict[Function, str] = {}
         for ref in types:
             cls = self.engine.facts.classes.get(ref.name)
+            if ref.name == "type" and self.engine.access.metaclasses:
+                made = self.engine.facts.classes.get(ref.args[0].name)
+                cls = self.engine.access.metaclasses.get(made) if made is not None else None
             if cls is None:
                 continue
             for line, grade in self._lines(cls):
@@ -181,6 +201,19 @@ class HiddenCalls:
             if argument is not None:
                 self._argument(cls, argument, entry, found)
 
+    @cached_property
+    def _called_in(self) -> dict[Scope, list[ast.Call]]:
+        """The calls that are written in each lambda."""
+        found: dict[Scope, list[ast.Call]] = {}
+        for call in self.engine.facts.calls:
+            if call.context.in_lambda:
+                scope: Scope | None = call.scope
+                while scope is not None and scope.kind != "lambda":
+                    scope = scope.parent
+                if scope is not None:
+                    found.setdefault(scope, []).append(call.node)
+        return found
+
     def _argument(
         self, cls: Class, argument: ast.expr, entry: Calls, found: dict[Function, str]
     ) -> None:
@@ -192,6 +225,11 @@ class HiddenCalls:
         if isinstance(argument, (ast.List, ast.Tuple)):
             for element in argument.elts:
                 self._argument(cls, element, entry, found)
+            return
+        if isinstance(argument, ast.Lambda):
+            for call in self._called_in.get(self.engine.facts.lambdas[argument], ()):
+                for fn, grade in self.reached(self.engine.types(call.func))[0].items():
+                    found.setdefault(fn, grade)
             return
         if isinstance(argument, ast.Call):
             self._made(cls, argument, entry, found)

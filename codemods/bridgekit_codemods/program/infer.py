@@ -15,6 +15,8 @@ from bridgekit_codemods.program.facts import Facts
 from bridgekit_codemods.program.generics import Generics
 from bridgekit_codemods.program.linker import Linker
 from bridgekit_codemods.program.members import Members
+from bridgekit_codemods.program.plugins.attribute_access import AttributeAccess
+from bridgekit_codemods.program.plugins.dispatch import Dispatch
 from bridgekit_codemods.program.results import Results
 from bridgekit_codemods.program.rounds import BEFORE, DEPTH, WIDTH, Rounds, bounded
 from bridgekit_codemods.program.scopes import Binding, Place, Position, Scope, reaching
@@ -69,6 +71,8 @@ class Inference(Rounds):
         self.annotations = Annotations(self)
         self.generics = Generics(self)
         self.members = Members(self)
+        self.access = AttributeAccess(self)
+        self.dispatch = Dispatch(self)
         self.results = Results(self)
         self.externals = Externals(self)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridgekit_codemods import catalog
-from bridgekit_codemods.program.plugins.decorated import kept_by_decorator
+from bridgekit_codemods.program.plugins.decorated import of_decorated
 from bridgekit_codemods.program.scopes import Binding
 from bridgekit_codemods.program.symbols import Class, Function
 from bridgekit_codemods.program.types import (
@@ -54,7 +54,7 @@ class Members:
             case "super":
                 return self._of_super(ref, name)
             case "function":
-                return frozenset({ref}) if kept_by_decorator(self.engine, ref, name) else _ANY
+                return of_decorated(self.engine, ref, name)
             case "lambda":
                 return _ANY
         return self._of_library_instance(ref, name)
@@ -145,7 +145,10 @@ class Members:
     def _method(self, fn: Function, receiver: TypeRef, grade: str) -> Types:
         if fn.is_property:
             return self.engine.results.called(fn, receiver)
-        return frozenset({self.bind(fn, receiver, grade, on_class=False)})
+        found = frozenset({self.bind(fn, receiver, grade, on_class=False)})
+        for other in self.engine.dispatch.registered.get(fn, ()):
+            found |= {self.bind(other, receiver, "override", on_class=False)}
+        return found
 
     def _of_instance(self, cls: Class, ref: TypeRef, name: str) -> Types:
         if name == "__class__":
@@ -167,6 +170,10 @@ class Members:
         if found or complete:
             return found
         return self._inherited(cls, ref, name)
+
+    def of_line(self, cls: Class, name: str) -> Types:
+        """What an attribute of an instance is, as far as classes of the program define it."""
+        return self._walk(cls.mro, TypeRef(cls.qualname), name, "method")[0]
 
     def _is_double_of(self, cls: Class, of: Class) -> bool:
         """Whether a class of the tests stands in for one of the program: the values that it puts
@@ -205,6 +212,8 @@ class Members:
             own = self.own_attribute(base, name)
             if own is not None:
                 own = self.engine.generics.attribute(base, name, ref) or own
+                if self.engine.access.has_descriptors:
+                    own = self.engine.access.got(base, name, own)
             if method is None and own is None:
                 continue
             found: Types = own or NOTHING
@@ -262,6 +271,9 @@ class Members:
                 return frozenset({target})
             if own is not None:
                 return own if not self.is_model_column(base, name) else _ANY
+        of_metaclass = self.engine.access.of_metaclass(cls, name)
+        if of_metaclass:
+            return of_metaclass
         for base in cls.mro:
             if isinstance(base, str) and base not in catalog.BARE_BASES:
                 return self._class_member(base, target, name)

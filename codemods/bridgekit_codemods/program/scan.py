@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from bridgekit_codemods.program.definitions import declare, parameters, unused
 from bridgekit_codemods.program.expressions import ExpressionScanner, end_of
-from bridgekit_codemods.program.facts import DecoratorFact, ExpressionFact, Facts
+from bridgekit_codemods.program.facts import Augmented, DecoratorFact, ExpressionFact, Facts
 from bridgekit_codemods.program.scopes import Binding, Block, Position, Scope
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Class, Function
@@ -88,6 +88,9 @@ class _Scanner(ExpressionScanner):
             self.place(node.target)
         else:
             self.expression(node.target)
+            if isinstance(node.target, ast.Attribute):
+                self.facts.attributes[-1].augmented = True
+        self.operation(Augmented.of(node))
 
     def do_for(self, node: ast.For | ast.AsyncFor) -> None:
         self.expression(node.iter)

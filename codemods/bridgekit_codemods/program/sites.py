@@ -23,7 +23,6 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import (
     NOTHING,
     UNKNOWN,
-    TypeRef,
     Types,
     is_mock,
     ordered,
@@ -38,6 +37,13 @@ _CONSUMERS = frozenset(
         "collections.deque", "itertools.chain", "itertools.islice",
     }
 )  # fmt: skip
+_ACCESSORS: dict[str, type[ast.expr_context]] = {
+    "builtins.getattr": ast.Load,
+    "builtins.hasattr": ast.Load,
+    "builtins.setattr": ast.Store,
+    "builtins.delattr": ast.Del,
+}
+_ACCESSOR_NAMES = frozenset(dotted.rpartition(".")[2] for dotted in _ACCESSORS)
 
 
 class Sites:
@@ -49,7 +55,7 @@ class Sites:
         self._known: dict[tuple[Function, str, str], Target] = {}
         self.callees = Callees(engine)
         self.hidden = HiddenCalls(engine, self._reached)
-        self.templates = Templates(engine, sources, self._reached, self._property_functions)
+        self.templates = Templates(engine, sources, self._reached)
         self.properties = {
             fn.name for fn in self.facts.functions.values() if fn.cls is not None and fn.is_property
         }
@@ -61,9 +67,21 @@ class Sites:
             found.append(self._call(call))
             found += self._consumed(call)
             found += self._hidden(call)
+        described, dynamic = self.engine.access.names(), self.engine.access.dynamic
+        settled, types = self.engine.settled, self.engine.types
         for attribute in self.facts.attributes:
-            if attribute.node.attr in self.properties:  # type: ignore[attr-defined]
-                found += self._property(attribute)
+            name: str = attribute.node.attr  # type: ignore[attr-defined]
+            if name in self.properties:
+                found += self._attribute(attribute, True)
+            elif name in described:
+                found += self._attribute(attribute, False)
+            elif dynamic:
+                owner: ast.expr = attribute.node.value  # type: ignore[attr-defined]
+                known = settled.get(owner)
+                for ref in types(owner) if known is None else known:
+                    if ref.name in dynamic:
+                        found += self._attribute(attribute, False)
+                        break
         operators = Operators(self.engine, self.hidden.special)
         for fact in self.facts.operations if operators.defined else ():
             targets = operators.of(fact.node)
@@ -168,6 +186,8 @@ class Sites:
             )
             for hidden in self.hidden.of(fact.node, callees)
         ]  # fmt: skip
+        if len(fact.node.args) > 1 and name in _ACCESSOR_NAMES:
+            found += self._by_name(fact, callees)
         touched = self.templates.of(fact.node, callees)
         if touched is not None:
             found.append(
@@ -180,54 +200,50 @@ class Sites:
 
     # -- implicit calls --------------------------------------------------------------------
 
-    def _property(self, fact: ExpressionFact) -> list[CallSite]:
+    def _attribute(self, fact: ExpressionFact, is_property: bool) -> list[CallSite]:
+        """What access to an attribute runs. `is_property`: some class has a property of the name,
+        so that a site is wanted for a receiver that may be of that class too."""
         node = fact.node
         assert isinstance(node, ast.Attribute)
         receivers = self._receiver(node.value)
-        key = {ast.Store: f"{node.attr}#setter", ast.Del: f"{node.attr}#deleter"}.get(
-            type(node.ctx), node.attr
-        )
+        contexts = (ast.Load, ast.Store) if fact.augmented else (type(node.ctx),)
         targets: dict[Function, str] = {}
         doubtful = not receivers
         for ref in ordered(receivers):
             if ref == UNKNOWN or ref.name == "external":
                 doubtful = True
-            for fn, grade in self._property_functions(ref, key):
-                add(targets, fn, grade)
-        if not targets and not doubtful:
+                continue
+            for context in contexts:
+                for fn, grade in self.engine.access.functions(ref, node.attr, context).items():
+                    add(targets, fn, grade)
+        if not targets and not (doubtful and is_property):
             return []
         if doubtful:
             targets = dict.fromkeys(targets, "guess")
         return [
-            self._site(
-                "property",
-                node,
-                fact.scope,
-                fact.context,
-                targets,
-                name=node.attr,
-                receiver=receivers,
-            )
-        ]
+            self._site("property", node, fact.scope, fact.context, targets, name=node.attr,
+                       receiver=receivers)
+        ]  # fmt: skip
 
-    def _property_functions(self, ref: TypeRef, key: str) -> list[tuple[Function, str]]:
-        members = self.engine.members
-        if ref.name == "super":
-            cls = self.facts.classes.get(ref.args[0].name)
-            fn = members.find_method(cls, key, after=cls) if cls is not None else None
-            return [(fn, "method")] if fn is not None and fn.is_property else []
-        cls = self.facts.classes.get(ref.name)
-        if cls is None:
+    def _by_name(self, fact: CallFact, callees: Types) -> list[CallSite]:
+        """`getattr(order, "total")` and the like: access to an attribute by its name."""
+        args = fact.node.args
+        names = {ref.args[0].name for ref in callees if ref.name == "external"}
+        context = next((_ACCESSORS[n] for n in names if n in _ACCESSORS), None)
+        if context is None or not isinstance(args[1], ast.Constant):
             return []
-        found: list[tuple[Function, str]] = []
-        fn = members.find_method(cls, key)
-        if fn is not None and fn.is_property:
-            found.append((fn, "method"))
-        for subclass in members.descendants(cls):
-            other = members.find_method(subclass, key)
-            if other is not None and other.is_property and other is not fn:
-                found.append((other, "override"))
-        return found
+        targets: dict[Function, str] = {}
+        receivers = self._receiver(args[0])
+        for ref in ordered(receivers):
+            for fn, grade in self.engine.access.functions(ref, str(args[1].value), context).items():
+                add(targets, fn, grade if UNKNOWN not in receivers else "guess")
+        if not targets:
+            return []
+        via = f"{_last_name(fact.node.func)} calls it"
+        return [
+            self._site("hidden", fact.node, fact.scope, fact.context, targets,
+                       name=_last_name(fact.node.func), via=via)
+        ]  # fmt: skip
 
     def _with(self, fact: ExpressionFact) -> list[CallSite]:
         prefix = "__a" if fact.is_async else "__"
@@ -299,6 +315,9 @@ class Sites:
                         other = members.find_method(subclass, name)
                         if other is not None:
                             add(targets, other, "override")
+            elif ref.name == "type":
+                for fn, grade in self.hidden.special(frozenset({ref}), names).items():
+                    add(targets, fn, grade)
             elif ref == UNKNOWN:
                 doubtful = True
             elif "." in ref.name and ref.name not in MANAGERS and not is_mock(ref):

@@ -121,6 +121,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK255", "a sync function or a lambda uses something that only a coroutine can do on Quart"),
     ("BK256", "a test uses the test client in a shape that has no async form"),
     ("BK258", "a template calls something that blocks; Quart renders templates on the event loop"),
+    ("BK259", "the application runs on Quart now: an ASGI server and `quart` start it"),
     ("BK301", "the guard was red after this function became async"),
     (
         "BK302",
@@ -140,7 +141,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK321", "a call reaches functions of two colours"),
     ("BK322", "a lambda makes a call that blocks"),
     ("BK323", "a generator expression makes a call that blocks"),
-    ("BK324", "a `with`, a `for` or an operator over something that blocks"),
+    ("BK324", "a `with`, a `for`, an operator or an assignment that calls something that blocks"),
     ("BK325", "a thread lock is held over what would become an await"),
     ("BK326", "a file is used in a shape that has no async form"),
     ("BK327", "it calls a function that it was given as a value"),

@@ -22,6 +22,7 @@ from bridgekit_codemods.planning.frameworks import is_framework_coroutine
 from bridgekit_codemods.planning.obstacles import Obstacles, rendering_waits
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.calls import CallSite
+from bridgekit_codemods.program.plugins.jinja import RENDERING
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.program.symbols import Function
@@ -150,7 +151,7 @@ def _served_otherwise(program: Program) -> Iterator[Finding]:
             yield Finding(
                 site.path,
                 site.span.line,
-                "BK258",
+                "BK259",
                 "the application is an ASGI application now, and its commands run with `quart`",
                 "in scripts, Procfile and Dockerfile: an ASGI server (uvicorn, hypercorn) for "
                 "gunicorn or `flask run`, `quart --app` for `flask --app`",
@@ -288,10 +289,13 @@ class _AppRewriter:
     def _renders(self, site: CallSite, function: Function) -> None:
         """Quart renders on the event loop, also for a function in a worker thread.
 
+        Not so context processors: it runs those that are sync in a worker thread.
+
         Raises:
             Unconvertible: the template calls something that blocks.
         """
-        touched = rendering_waits(self.colours, site)
+        inside = tuple(target for target in site.targets if target.via != RENDERING)
+        touched = rendering_waits(self.colours, replace(site, targets=inside))
         if touched is not None:
             raise Unconvertible(
                 function,

@@ -118,6 +118,18 @@ class _TestBodies(BodyRewriter):
         )
         return needs_bridge and super()._blocks(site)
 
+    def _hidden(
+        self,
+        function: Function,
+        site: CallSite,
+        bridged: list[tuple[CallSite, ast.expr]],
+        awaited: list[ast.AST],
+    ) -> None:
+        asked = [target.function for target in site.targets if target.function.is_fixture]
+        if any(self.callee_name(fixture) for fixture in asked):
+            raise _stuck(function, site.node, "getfixturevalue asks for a fixture that awaits")
+        super()._hidden(function, site, bridged, awaited)
+
     def _library_call(self, function: Function, site: CallSite) -> bool:
         if any(d in ("builtins.open", "time.sleep", "subprocess.run") for d in site.externals):
             return False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from textwrap import dedent
 
 import pytest
+import quart
 
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules.base import Options
@@ -245,6 +248,109 @@ def test_must_not_touch(source: str, reason: str) -> None:
 def test_a_test_with_no_async_form_keeps_the_program_on_flask() -> None:
     tests = TESTS + "\n\n    def test_kwargs(client, kw):\n        client.get('/', **kw)\n"
     assert "gets its arguments by **" in reasons({"app.py": APP, "tests/test_app.py": tests})[0]
+
+
+def test_a_fixture_that_must_await_is_not_asked_for_by_its_name() -> None:
+    """pytest makes it while the loop runs the test, and cannot run it on that loop."""
+    tests = (
+        TESTS
+        + "\n\n    @pytest.fixture\n    def page(client):\n        return client.get('/json')\n"
+        + "\n\n    def test_page(client, request):\n"
+        + "        client.get('/')\n        CALL\n"
+    )
+    asked = tests.replace("CALL", "request.getfixturevalue('page')")
+    assert "a fixture that awaits" in reasons({"app.py": APP, "tests/test_app.py": asked})[0]
+    asked = tests.replace("CALL", "request.getfixturevalue('app')")
+    after = converted({"app.py": APP, "tests/test_app.py": asked})["tests/test_app.py"]
+    assert "request.getfixturevalue('app')" in after
+
+
+RENDERING = """\
+    import time
+    from bridgekit.integrations.flask import Flask
+    from flask import render_template
+
+    app = Flask(__name__)
+
+
+    class Order:
+        @property
+        def total(self):
+            WAIT
+            return 1
+
+
+    HOOK
+    def more():
+        WAITS
+        return {"other": more}
+
+
+    @app.get("/")
+    async def form():
+        return render_template("x.html", order=Order())
+"""
+_SLEEP = "time.sleep(1)"
+
+
+@pytest.mark.parametrize(
+    ("wait", "hook", "waits", "template", "kept"),
+    [
+        (_SLEEP, "", "", "{{ order.total }}", True),
+        (_SLEEP, "", "", "{{ order }}", False),
+        ("pass", "", "", "{{ order.total }}", False),
+        ("pass", "@app.template_filter()", _SLEEP, "{{ order|more }}", True),
+        ("pass", "@app.template_filter()", "pass", "{{ order|more }}", False),
+        ("pass", "@app.context_processor", _SLEEP, "{{ other() }}", True),
+        ("pass", "@app.context_processor", _SLEEP, "{{ order }}", False),
+    ],
+    ids=["property", "not read", "quick", "filter", "quick filter", "global", "context processor"],
+)
+def test_what_waits_in_a_template_keeps_the_program_on_flask(
+    wait: str, hook: str, waits: str, template: str, kept: bool
+) -> None:
+    source = RENDERING.replace("WAITS", waits or "pass").replace("WAIT", wait)
+    files = {"app.py": source.replace("HOOK", hook), "templates/x.html": template}
+    if kept:
+        (reason,) = reasons(files)
+        assert reason.startswith("template templates/x.html:1 calls app.")
+        assert reason.endswith("which blocks, and Quart renders on the event loop")
+        program = Program.load({path: dedent(text).encode() for path, text in files.items()})
+        (finding,) = RULE.findings(program, Options(), frozenset())
+        assert (finding.code, finding.line) == ("BK258", 23)
+    else:
+        assert 'return await render_template("x.html", order=Order())' in converted(files)["app.py"]
+
+
+@pytest.mark.parametrize("template", ["{{ order.total }}", "{{ threads() }}"])
+def test_quart_renders_on_the_loop_and_runs_context_processors_beside_it(template: str) -> None:
+    """What BK258 rests on, seen on Quart itself."""
+    seen: dict[str, int] = {}
+
+    class Order:
+        @property
+        def total(self) -> int:
+            seen["property"] = threading.get_ident()
+            return 1
+
+    app = quart.Quart(__name__)
+
+    @app.context_processor
+    def more() -> dict[str, object]:
+        seen["processor"] = threading.get_ident()
+        return {"threads": lambda: seen.setdefault("function", threading.get_ident())}
+
+    @app.get("/")
+    async def page() -> str:
+        return await quart.render_template_string(template, order=Order())
+
+    async def ask() -> int:
+        await app.test_client().get("/")
+        return threading.get_ident()
+
+    loop = asyncio.run(ask())
+    assert seen.pop("processor") != loop
+    assert list(seen.values()) == [loop]
 
 
 def test_a_program_without_flask_is_left_alone() -> None:

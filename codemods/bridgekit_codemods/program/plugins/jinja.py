@@ -39,7 +39,8 @@ _SAME = frozenset(
 )  # fmt: skip
 _ELEMENT = frozenset({"first", "last", "random", "min", "max"})
 _DEPTH = 12
-Properties: TypeAlias = Callable[[TypeRef, str], list[tuple[Function, str]]]
+RENDERING = "rendering any template"
+"""What calls context processors."""
 Scope: TypeAlias = dict[str, Types]
 
 
@@ -53,19 +54,16 @@ class Touched(NamedTuple):
 
 
 class Templates:
-    """The templates of a program. `reached` says what calling values reaches; `properties` which
-    property functions reading an attribute of a value runs."""
+    """The templates of a program. `reached` says what calling values reaches."""
 
     def __init__(
         self,
         engine: Inference,
         sources: Mapping[str, bytes],
         reached: Callable[[Types], Reached],
-        properties: Properties,
     ) -> None:
         self.engine = engine
         self.reached = reached
-        self.properties = properties
         self.sources = {p: d for p, d in sources.items() if p.endswith(TEMPLATE_SUFFIXES)}
         self._names: TemplateNames | None = None
         self._trees: dict[str, Tree | None] = {}
@@ -100,7 +98,20 @@ class Templates:
         for path, tree, sure in self._rendered(node.args[0], dotted in _FROM_TEXT):
             reading = _Reading(self, found, sure)
             reading.template(path, tree, dict(context))
+        here = self._path(node)
+        for fn, everywhere in self.names.processors.items():
+            # those of a blueprint run for its own views, which most often stand beside them
+            if fn not in found.targets and (everywhere or fn.path == here):
+                found.targets[fn] = "exact"
+                found.places[fn] = RENDERING
         return found if found.targets or found.externals else None
+
+    def _path(self, node: ast.Call) -> str:
+        """The file that a call stands in."""
+        for part in ast.walk(node.func):
+            if part in self.engine.facts.places:
+                return self.engine.facts.places[part].scope.file.path
+        return ""
 
     def _rendered(self, node: ast.expr, is_text: bool) -> Iterator[tuple[str, Tree, bool]]:
         """The templates that the first argument names, and whether it must be that one."""
@@ -377,8 +388,7 @@ class _Reading:
         targets: dict[Function, str] = {}
         found: Types = NOTHING
         for ref in receivers:
-            for fn, grade in self.templates.properties(ref, name):
-                targets[fn] = grade
+            targets.update(self.engine.access.functions(ref, name, ast.Load))
             if ref.name == "dict":
                 found |= self.engine.results.subscripted(ref)
             found |= self.engine.members.of(ref, name)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from bridgekit_codemods.program.facts import Augmented
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.program.types import Types
 
@@ -19,6 +20,9 @@ _BINARY: dict[type[ast.operator], str] = {
     ast.Mod: "mod", ast.Pow: "pow", ast.MatMult: "matmul", ast.BitAnd: "and", ast.BitOr: "or",
     ast.BitXor: "xor", ast.LShift: "lshift", ast.RShift: "rshift",
 }  # fmt: skip
+_UNARY: dict[type[ast.unaryop], str] = {
+    ast.USub: "__neg__", ast.UAdd: "__pos__", ast.Invert: "__invert__",
+}  # fmt: skip
 _EQUAL, _UNEQUAL = ("__eq__",), ("__ne__", "__eq__")
 _COMPARED: dict[type[ast.cmpop], tuple[tuple[str, ...], tuple[str, ...]]] = {
     ast.Eq: (_EQUAL, _EQUAL), ast.NotEq: (_UNEQUAL, _UNEQUAL),
@@ -26,7 +30,7 @@ _COMPARED: dict[type[ast.cmpop], tuple[tuple[str, ...], tuple[str, ...]]] = {
     ast.Gt: (("__gt__",), ("__lt__",)), ast.GtE: (("__ge__",), ("__le__",)),
 }  # fmt: skip
 _ITEMS: dict[type[ast.expr_context], tuple[str, ...]] = {
-    ast.Load: ("__getitem__",),
+    ast.Load: ("__getitem__", "__missing__"),
     ast.Store: ("__setitem__",),
     ast.Del: ("__delitem__",),
 }
@@ -34,8 +38,11 @@ _TEXT = ("__format__", "__str__", "__repr__")
 _TRUTH = ("__bool__", "__len__")
 
 
+_BOTH = tuple(f"__{side}{name}__" for name in _BINARY.values() for side in ("", "r"))
 _NAMES: dict[type[ast.expr], tuple[str, ...]] = {
-    ast.BinOp: tuple(f"__{side}{name}__" for name in _BINARY.values() for side in ("", "r")),
+    ast.BinOp: _BOTH,
+    Augmented: (*_BOTH, *(f"__i{name}__" for name in _BINARY.values())),
+    ast.UnaryOp: tuple(_UNARY.values()),
     ast.Compare: ("__contains__", "__iter__", "__getitem__",
                   *(name for names, _ in _COMPARED.values() for name in names)),
     ast.Subscript: tuple(name for names in _ITEMS.values() for name in names),
@@ -78,9 +85,12 @@ class Operators:
     def _asked(self, node: ast.expr) -> Iterator[_Way]:
         """Operands with the names of the methods that are called on them, the first one first."""
         match node:
+            case ast.UnaryOp():
+                yield ((node.operand, (_UNARY[type(node.op)],)),)
             case ast.BinOp():
                 name = _BINARY[type(node.op)]
-                yield (node.left, (f"__{name}__",)), (node.right, (f"__r{name}__",))
+                augmented = (f"__i{name}__",) if isinstance(node, Augmented) else ()
+                yield (node.left, (*augmented, f"__{name}__")), (node.right, (f"__r{name}__",))
             case ast.Compare():
                 left = node.left
                 for operator, right in zip(node.ops, node.comparators, strict=True):

@@ -20,6 +20,12 @@ _REGISTRATIONS: dict[str, Table] = {
     for kind in _TABLES
 }
 _PROCESSORS = frozenset({"context_processor", "app_context_processor"})
+_FRAMEWORKS = (
+    "flask.",
+    "quart.",
+    "bridgekit.integrations.flask.",
+    "bridgekit.integrations.quart.",
+)
 _LIBRARY = {
     "g": "flask.g",
     "request": "flask.request",
@@ -34,6 +40,8 @@ class TemplateNames:
     def __init__(self, engine: Inference) -> None:
         self.engine = engine
         self.tables: dict[Table, dict[str, Types]] = {table: {} for table in _TABLES}
+        self.processors: dict[Function, bool] = {}
+        """The context processors, and whether they run for the templates of every view."""
         for name, dotted in _LIBRARY.items():
             self.tables["globals"][name] = frozenset({external(dotted)})
         for fn in engine.facts.functions.values():
@@ -57,7 +65,7 @@ class TemplateNames:
     def _decorated(self, fn: Function) -> None:
         for decorator in fn.decorators:
             root, _, last = (decorator.dotted or "").rpartition(".")
-            if not root.startswith(("flask.", "quart.")):
+            if not root.startswith(_FRAMEWORKS):
                 continue
             table = _REGISTRATIONS.get(last)
             value = frozenset({function(fn.qualname, "exact")})
@@ -65,7 +73,7 @@ class TemplateNames:
                 given = _first(decorator.node) if isinstance(decorator.node, ast.Call) else None
                 self._add(table, given or fn.name, value)
             elif last in _PROCESSORS:
-                self._processed(fn)
+                self._processed(fn, decorator.dotted or "")
 
     def _called(self, node: ast.Call) -> None:
         func = node.func
@@ -86,12 +94,18 @@ class TemplateNames:
                 if ref.name != "function" or fn is None:
                     continue
                 if table is None:
-                    self._processed(fn)
+                    self._processed(fn, self._name_of(func))
                 else:
                     self._add(table, _named(node, "name", 1) or fn.name, frozenset({ref}))
 
-    def _processed(self, fn: Function) -> None:
-        """The names in the dict that a context processor returns."""
+    def _name_of(self, func: ast.expr) -> str:
+        names = sorted(r.args[0].name for r in self.engine.types(func) if r.name == "external")
+        return names[0] if names else ""
+
+    def _processed(self, fn: Function, registration: str) -> None:
+        """The names in the dict that a context processor returns; it runs for every template."""
+        of_blueprint = registration.endswith("Blueprint.context_processor")
+        self.processors[fn] = self.processors.get(fn, False) or not of_blueprint
         for value in self.engine.facts.returns.get(fn, []):
             for name, entry in _entries_of(value):
                 self._add("globals", name, self.engine.types(entry))
