@@ -269,9 +269,20 @@ def returns(dotted: str) -> str | None:
 
 @lru_cache(maxsize=65536)
 def attribute(dotted: str) -> str | None:
-    """The type expression of a data attribute of a library class, if it is known."""
+    """The type expression of a data attribute of a library class, if it is known.
+
+    A class whose `__getattr__` the catalog knows has every other public name as an attribute.
+    """
     _store.need(dotted)
-    return _inherited(_store.attributes, dotted)
+    found = _inherited(_store.attributes, dotted)
+    if found is not None:
+        return found
+    owner, _, member = dotted.rpartition(".")
+    made = _store.returns.get(f"{owner}.__getattr__")
+    if made is None or member.startswith("_"):
+        return None
+    known = returns(dotted) is not None or _effect(dotted) is not None
+    return None if known else made
 
 
 def object_type(dotted: str) -> str | None:

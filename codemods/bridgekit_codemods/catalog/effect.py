@@ -15,7 +15,7 @@ Confidence: TypeAlias = Literal["sure", "likely", "guess"]
 """`sure`: read in the library's source or documentation. `likely`: true of nearly all calls under
 that name. `guess`: reported, and never a reason to await, bridge or rewrite."""
 Kind: TypeAlias = Literal["function", "method", "constructor", "property", "iteration", "context"]
-Style: TypeAlias = Literal["face", "sleep", "run_process", "open"]
+Style: TypeAlias = Literal["face", "sleep", "run_process", "open", "run"]
 """How a rule writes the async form of the call; see `replacements`."""
 Runs: TypeAlias = Literal["loop", "caller", "thread", "process", "later"]
 """Where a library calls back: on the event loop, before the call returns, in another thread or

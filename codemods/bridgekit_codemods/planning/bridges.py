@@ -9,7 +9,10 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
 TWIN_SUFFIX = "_async"
-_INTO_THREAD = ("to_thread.run_sync", "sync_to_async", "asyncio.to_thread")
+_INTO_THREAD = (
+    "to_thread.run_sync", "sync_to_async", "asyncio.to_thread",
+    "bridgekit.async_iterator", "bridgekit.async_context_manager",
+)  # fmt: skip
 
 
 def is_thread_bridge(dotted: str | None) -> bool:

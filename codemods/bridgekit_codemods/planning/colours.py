@@ -29,10 +29,13 @@ from bridgekit_codemods.planning.frameworks import (
 )
 from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.planning.scope import FRAMEWORK
+from bridgekit_codemods.planning.thread_locals import THREAD_LOCAL, thread_local_uses
 from bridgekit_codemods.program.calls import CallSite, Target
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
+_THREAD_BOUND = ("sqlite3.", "threading.local", "redis.lock.Lock.")
+"""Objects that only the thread that made them may use, and locks that know their holder by it."""
 _EAGER = frozenset({"selectin", "joined", "immediate", "subquery", "raise", "raise_on_sql"})
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Forms = Callable[[CallSite], frozenset[str]]
@@ -196,8 +199,11 @@ class Colours:
     def _blocks(self) -> dict[Function, frozenset[str]]:
         blocks: dict[Function, frozenset[str]] = {}
         callers: dict[Function, set[Function]] = defaultdict(set)
+        thread_locals = self.program.derived(thread_local_uses)
         for function in self._sites:
             effects: set[str] = set()
+            if function in thread_locals:
+                effects.add(THREAD_LOCAL)
             for site in self.running(function):
                 effects |= self.external_effects(site)
                 for target in site.targets:
@@ -229,6 +235,7 @@ class Colours:
         return (
             function in self.facades
             or function in self.lazy_loads
+            or function in self.program.derived(thread_local_uses)
             or any(
                 self.external_effects(site) or any(self.blocks(t.function) for t in site.targets)
                 for site in self._sites[function]
@@ -245,7 +252,7 @@ class Colours:
     def thread_bound(self) -> frozenset[Function]:
         """Functions that use, themselves or through others, objects bound to one thread."""
         callers: dict[Function, set[Function]] = defaultdict(set)
-        bound: set[Function] = set()
+        bound: set[Function] = set(self.program.derived(thread_local_uses))
         for function in self._sites:
             for site in self.running(function):
                 if uses_thread_bound(site):
@@ -369,4 +376,4 @@ def _called(site: CallSite) -> tuple[Target, ...]:
 
 def uses_thread_bound(site: CallSite) -> bool:
     """Says whether the site uses an object that only the thread that made it may use."""
-    return any(dotted.startswith(("sqlite3.", "threading.local")) for dotted in site.externals)
+    return any(dotted.startswith(_THREAD_BOUND) for dotted in site.externals)

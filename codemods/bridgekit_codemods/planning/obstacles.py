@@ -24,7 +24,14 @@ from bridgekit_codemods.planning.decorators import (
 )
 from bridgekit_codemods.planning.frameworks import is_entry_registration
 from bridgekit_codemods.planning.generators import consumed_at_once
+from bridgekit_codemods.planning.own_ways import own_ways
 from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.planning.thread_locals import thread_local_uses
+from bridgekit_codemods.planning.waiting_blocks import (
+    loop_over,
+    managed_block,
+    waits_when_iterated,
+)
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
@@ -103,6 +110,13 @@ class Obstacles:
                 f"{api} calls it and does not await",
                 "none needed: what it calls is reached through bridges",
             )
+        local = self.program.derived(thread_local_uses).get(function)
+        if local is not None:
+            yield self._finding(
+                function, local, "BK350",
+                f"uses the threading.local {ast.unparse(local)}, which all tasks would share",
+                "none needed: it runs on the thread of its request; a ContextVar would let it flip",
+            )  # fmt: skip
         yield from self._shape(function)
         yield from self._decorators(function)
         yield from self._uses(function)
@@ -236,6 +250,8 @@ class Obstacles:
             )
         if not project and not site.externals:
             yield from self._unknown_call(function, site)
+        for code, reason, remedy in own_ways(colours, site):
+            yield self._finding(function, site.node, code, reason, remedy)
         if not matters:
             return
         if (
@@ -273,7 +289,12 @@ class Obstacles:
                 f"a generator expression calls {site.name}(...), which blocks",
                 "make it a list comprehension",
             )
-        if site.kind in ("with", "iter") and site.node not in async_blocks(colours, function):
+        if (
+            site.kind in ("with", "iter")
+            and site.node not in async_blocks(colours, function)
+            and managed_block(colours, site) is None
+            and not (waits_when_iterated(colours, site) and loop_over(colours, site) is not None)
+        ):
             yield self._finding(
                 function,
                 site.node,

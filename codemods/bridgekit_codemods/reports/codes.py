@@ -147,7 +147,26 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK327", "it calls a function that it was given as a value"),
     ("BK328", "a streamed response is used beyond its `with` block"),
     ("BK329", "a template that it renders calls something that blocks"),
-    ("BK330", "the body has a shape that no rule converts"),
+    (
+        "BK330",
+        "the body has a shape that no rule converts, or the file means something else by a name "
+        "that a rewrite would import",
+    ),
+    (
+        "BK350",
+        "it uses a `threading.local`, which all tasks of a loop would share; it runs on the thread "
+        "of its request",
+    ),
+    (
+        "BK351",
+        "it runs an event loop of its own (`run_until_complete`, `asyncio.Runner`, "
+        "`set_event_loop`)",
+    ),
+    (
+        "BK353",
+        "it uses an iterator that waits at each step (`Executor.map`, `os.walk`, ...) in a shape "
+        "that has no async form",
+    ),
     (
         "BK271",
         "a sync facade stays, because sync code (a command, a thread, a test) still calls it",

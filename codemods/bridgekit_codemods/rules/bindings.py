@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
+from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 
 
@@ -16,24 +17,29 @@ def bound_names(tree: ast.AST) -> frozenset[str]:
 
 def _bound(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                yield name
-            case ast.ClassDef(name=name) | ast.arg(arg=name):
-                yield name
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                for alias in aliases:
-                    yield alias.asname or alias.name.split(".")[0]
-            case ast.ExceptHandler(name=str(name)):
-                yield name
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-            case ast.MatchMapping(rest=str(name)):
-                yield name
-            case _:
-                pass
+        yield from _names_of(node)
+
+
+def _names_of(node: ast.AST) -> Iterator[str]:
+    """The names that the node itself binds."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+        case ast.ClassDef(name=name) | ast.arg(arg=name):
+            yield name
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            for alias in aliases:
+                yield alias.asname or alias.name.split(".")[0]
+        case ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+        case _:
+            pass
 
 
 class NameTaken(Exception):
@@ -79,3 +85,40 @@ class Needed:
                 self.imports[local] = (module, name, None if local == name else local)
                 return local
         raise NameTaken(name)
+
+
+class TakenNames:
+    """Which files give a name that a rewrite would import to something else.
+
+    Ask with `program.derived(TakenNames)`.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._files = program.files
+        self._taken: dict[tuple[str, str, str | None], bool] = {}
+
+    def taken(self, path: str, module: str, name: str | None = None) -> bool:
+        """Says whether the file binds, in whatever scope, what `import module` or
+        `from module import name` would bind, otherwise than by just that import."""
+        key = (path, module, name)
+        if key not in self._taken:
+            file = self._files[path]
+            written = name or module
+            self._taken[key] = written in file.text and any(
+                not _imports(node, module, name) and written in _names_of(node)
+                for node in file.nodes
+            )
+        return self._taken[key]
+
+
+def _imports(node: ast.AST, module: str, name: str | None) -> bool:
+    match node:
+        case ast.Import(names=aliases):
+            return name is None and any(
+                a.name.split(".")[0] == module and a.asname is None for a in aliases
+            )
+        case ast.ImportFrom(module=source, names=aliases, level=0):
+            same = source is not None and (source == module or source.startswith(f"{module}."))
+            return same and any(a.name == name and a.asname is None for a in aliases)
+        case _:
+            return False

@@ -14,6 +14,7 @@ from bridgekit_codemods.catalog.replacements import Replacement, replacement
 from bridgekit_codemods.editing import Edit, nodes
 from bridgekit_codemods.planning.blocks import (
     STREAM_LOOPS,
+    async_blocks,
     file_uses,
     is_streaming,
     stream_uses,
@@ -24,10 +25,22 @@ from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
 from bridgekit_codemods.planning.generators import generator_around
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.planning.waiting_blocks import (
+    loop_over,
+    managed_block,
+    waits_when_iterated,
+)
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.source import Span
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
+from bridgekit_codemods.rules.bindings import TakenNames
+from bridgekit_codemods.rules.own_loops import (
+    awaited_argument,
+    coroutine_run,
+    hands_a_coroutine_on,
+)
+from bridgekit_codemods.rules.waiting_blocks import drive_block, drive_loop
 
 _BRIDGE_OPTIONS = frozenset({"limiter", "abandon_on_cancel", "affinity"})
 
@@ -64,11 +77,14 @@ class BodyRewriter:
         """
         bridged: list[tuple[CallSite, ast.expr]] = []
         awaited: list[ast.AST] = []
+        driven = self._driven(function, bridged)
         for site in self.colours.sites(function):
             if site.awaited or site.kind not in ("call", "property", "hidden"):
                 continue
             if site.kind == "hidden":
                 self._hidden(function, site, bridged, awaited)
+                continue
+            if site.node in driven or hands_a_coroutine_on(site):
                 continue
             if self._native_call(function, site) or self._library_call(function, site):
                 awaited.append(site.node)
@@ -79,6 +95,44 @@ class BodyRewriter:
             self._bridge_whole(function, load.node)
             awaited.append(load.node)
         self._bridge(function, bridged, awaited)
+
+    def _driven(self, function: Function, bridged: list[tuple[CallSite, ast.expr]]) -> set[ast.AST]:
+        """Loops and blocks over library objects that wait; gives the expressions they are over."""
+        done: set[ast.AST] = set()
+        own_form = async_blocks(self.colours, function)
+        for site in self.colours.sites(function):
+            node = site.node
+            if (
+                node in done
+                or node in own_form
+                or not isinstance(node, ast.expr)
+                or not self._blocks(site)
+            ):
+                continue
+            file, edits = self.colours.program.files[site.path], self.draft.edits(site.path)
+            statement = managed_block(self.colours, site)
+            if statement is not None:
+                self.needs(function, node, "bridgekit", "async_context_manager")
+                drive_block(file, edits, node, statement, self._options([site]))
+                self.bridges_added.append(f"to_thread: {site.name} in {function.qualname}")
+            elif waits_when_iterated(self.colours, site):
+                loop = loop_over(self.colours, site)
+                if isinstance(loop, ast.Call):
+                    bridged.append((site, loop))
+                    continue
+                if loop is None:
+                    raise self._refuse(
+                        function, node,
+                        f"{site.name}(...) gives an iterator that waits at each step",
+                        "iterate it in a `for`, or make a list of it where it is made",
+                    )  # fmt: skip
+                self.needs(function, node, "bridgekit", "async_iterator")
+                drive_loop(file, edits, node, loop, self._options([site]))
+                self.bridges_added.append(f"to_thread: {site.name} in {function.qualname}")
+            else:
+                continue
+            done.add(node)
+        return done
 
     def _hidden(
         self,
@@ -109,6 +163,17 @@ class BodyRewriter:
         line = getattr(node, "lineno", function.node.lineno)
         finding = Finding(function.path, line, "BK330", reason, remedy, function.qualname)
         return Unconvertible(function, finding)
+
+    def needs(
+        self, function: Function, node: ast.AST, module: str, name: str | None = None
+    ) -> None:
+        """Imports what a rewrite writes, unless the file means something else by the name."""
+        if self.colours.program.derived(TakenNames).taken(function.path, module, name):
+            raise self._refuse(
+                function, node, f"the name {name or module} means something else in this file",
+                "give the other one another name",
+            )  # fmt: skip
+        self.draft.edits(function.path).add_import(module, name)
 
     # -- awaited calls ---------------------------------------------------------------------------
 
@@ -171,14 +236,20 @@ class BodyRewriter:
                 edits = self.draft.edits(site.path)
                 self._edit(site.path, "Call", node, nodes.replaced_callee("anyio.sleep"))
                 self._edit(site.path, "Call", node, nodes.awaited)
-                edits.add_import("anyio")
+                self.needs(function, node, "anyio")
                 edits.drop_import("time")
                 edits.drop_import("time", "sleep")
                 return True
             case "run_process":
-                return self._run_process(site, node)
+                return self._run_process(function, site, node)
+            case "run":
+                if coroutine_run(self.colours, site) is None:
+                    return False
+                self._edit(site.path, "Call", node, awaited_argument)
+                self.draft.edits(site.path).drop_import("asyncio")
+                return True
             case "open":
-                return self._open(site, node)
+                return self._open(function, site, node)
 
     def _face(self, function: Function, site: CallSite, node: ast.Call, form: Replacement) -> bool:
         if not isinstance(node.func, ast.Attribute):
@@ -208,7 +279,7 @@ class BodyRewriter:
         self._edit(site.path, "Call", node, nodes.awaited)
         return True
 
-    def _run_process(self, site: CallSite, node: ast.Call) -> bool:
+    def _run_process(self, function: Function, site: CallSite, node: ast.Call) -> bool:
         """`subprocess.run` in the shapes that `anyio.run_process` reproduces exactly."""
         keywords = {keyword.arg: keyword.value for keyword in node.keywords}
         capture = keywords.get("capture_output")
@@ -224,11 +295,11 @@ class BodyRewriter:
         self._edit(site.path, "Call", node, nodes.without_keyword("capture_output"))
         self._edit(site.path, "Call", node, nodes.with_keywords(check))
         self._edit(site.path, "Call", node, nodes.awaited)
-        self.draft.edits(site.path).add_import("anyio")
+        self.needs(function, node, "anyio")
         self.draft.edits(site.path).drop_import("subprocess")
         return True
 
-    def _open(self, site: CallSite, node: ast.Call) -> bool:
+    def _open(self, function: Function, site: CallSite, node: ast.Call) -> bool:
         """`with open(...) as f` -> `async with await anyio.open_file(...) as f`."""
         uses = file_uses(self.colours, site)
         statement = with_around(self.colours, site)
@@ -242,7 +313,7 @@ class BodyRewriter:
                 self._edit(site.path, "For", use, nodes.asynchronous)
             else:
                 self._edit(site.path, "Call", use, nodes.awaited)
-        self.draft.edits(site.path).add_import("anyio")
+        self.needs(function, node, "anyio")
         return True
 
     def _around(self, site: CallSite) -> None:
@@ -289,6 +360,7 @@ class BodyRewriter:
             if node not in chained
             and (
                 site.kind == "property"
+                or node is not site.node
                 or self._clashes(node)
                 or any(inner in chained for inner in _callee_chain(node))
             )
@@ -310,7 +382,7 @@ class BodyRewriter:
                 self._bridge_whole(function, node, options)
             else:
                 self._edit(site.path, "Call", node, nodes.in_thread(options))
-                self._note(function, site.name)
+                self._note(function, site.name, node)
                 self._around(site)
 
     def _bridge_whole(
@@ -319,10 +391,10 @@ class BodyRewriter:
         kind = "Attribute" if isinstance(node, ast.Attribute) else "Call"
         self._edit(function.path, kind, node, nodes.in_thread_whole(options))
         name = ast.unparse(node).replace("\n", " ")
-        self._note(function, name if len(name) < 40 else name[:37] + "...")
+        self._note(function, name if len(name) < 40 else name[:37] + "...", node)
 
-    def _note(self, function: Function, what: str) -> None:
-        self.draft.edits(function.path).add_import("bridgekit", "to_thread")
+    def _note(self, function: Function, what: str, node: ast.AST) -> None:
+        self.needs(function, node, "bridgekit", "to_thread")
         self.bridges_added.append(f"to_thread: {what} in {function.qualname}")
 
     def _options(self, sites: Iterable[CallSite]) -> tuple[str, ...]:

@@ -255,6 +255,7 @@ class Walk:
             if function in self.colours.entries:
                 flip_in_place(file, edits, function)
             else:
+                rewriter.needs(function, function.node, "bridgekit", "async_to_sync")
                 flip_to_twin(file, edits, function)
                 added.append(f"async_to_sync: facade {function.qualname}")
                 for place, uses in rename_cache_uses(self.program, draft, function).items():
