@@ -148,8 +148,9 @@ class Build:
         defaults = parser_defaults(self.facts)
         engine.foreign = stored_names(others) | {name for name, _, _ in defaults}
         engine.contents = contents(engine)
+        arguments = Flows(engine)
         for number in range(_ROUNDS):
-            flows = Flows(engine).collect()
+            flows = arguments.collect()
             added = add_foreign_stores(engine, others) + add_parser_defaults(engine, defaults)
             changed: list[Hashable] = [*_differences(engine.flows, flows), *added]
             if number == 0:

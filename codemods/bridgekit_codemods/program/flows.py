@@ -68,17 +68,30 @@ def _join(
 
 
 class Flows:
-    """Collects what one round of evaluation says about arguments."""
+    """Collects what the rounds of evaluation say about arguments; one instance for one program.
+
+    The first round looks at every call, the later ones at those of which a round may say something
+    else than the one before.
+    """
 
     def __init__(self, engine: Inference) -> None:
         self.engine = engine
         self.given: list[_Given] = []
+        self._settled: dict[tuple[Function, str], Types] = {}
+        self._settled_names: set[str] = set()
+        self._open_calls: list[CallFact] | None = None
+        self._open_uses: list[UseFact] | None = None
+        self._outside: set[Function] = set()
 
     def collect(self) -> dict[tuple[Function, str], Types]:
-        found: dict[tuple[Function, str], Types] = {}
-        unresolved: set[str] = set()
+        """What flows into which parameter, by the answers of this round."""
         kept, of_call = self.engine.kept, self._of_call
-        for call in self.engine.facts.calls:
+        calls = self._open_calls
+        if calls is None:
+            calls = self._open_calls = self._settle_calls()
+        found = self._settled.copy()
+        unresolved = self._settled_names.copy()
+        for call in calls:
             name, given = kept(call, of_call)
             if name is not None:
                 unresolved.add(name)
@@ -90,6 +103,21 @@ class Flows:
             _join(found, key, types)
         for key in self._escaped(unresolved):
             _join(found, key, _ANY)
+        return found
+
+    def _settle_calls(self) -> list[CallFact]:
+        """Look at every call once; returns those whose answer a later round may change."""
+        kept, of_call, may_change = self.engine.kept, self._of_call, self.engine.dependencies
+        found: list[CallFact] = []
+        for call in self.engine.facts.calls:
+            name, given = kept(call, of_call)
+            if call in may_change:
+                found.append(call)
+                continue
+            if name is not None:
+                self._settled_names.add(name)
+            for key, types in given:
+                _join(self._settled, key, types)
         return found
 
     def _of_call(self, call: CallFact) -> tuple[str | None, Sequence[_Given]]:
@@ -232,12 +260,13 @@ class Flows:
 
     def _escaped(self, unresolved: set[str]) -> Iterator[tuple[Function, str]]:
         """Functions that code we do not see may call get unknown arguments as well."""
-        facts = self.engine.facts
-        outside: set[Function] = set()
-        for use in facts.uses:
-            if use.kind in ("argument", "container") and not use.scope.file.is_test:
-                outside.update(self.engine.kept(use, self._given_away))
-        for fn in facts.functions.values():
+        uses = self._open_uses
+        if uses is None:
+            uses = self._open_uses = self._settle_uses()
+        outside = self._outside.copy()
+        for use in uses:
+            outside.update(self.engine.kept(use, self._given_away))
+        for fn in self.engine.facts.functions.values():
             framework = any(
                 d.project is None and not (d.dotted or "").startswith(_TRANSPARENT)
                 for d in fn.decorators
@@ -246,6 +275,19 @@ class Flows:
             if framework or fn in outside or called_by_name:
                 for param in fn.params:
                     yield fn, param.name
+
+    def _settle_uses(self) -> list[UseFact]:
+        """Look at every use that may give a function away; returns those that may change."""
+        kept, may_change = self.engine.kept, self.engine.dependencies
+        found: list[UseFact] = []
+        for use in self.engine.facts.uses:
+            if use.kind in ("argument", "container") and not use.scope.file.is_test:
+                functions = kept(use, self._given_away)
+                if use in may_change:
+                    found.append(use)
+                else:
+                    self._outside.update(functions)
+        return found
 
     def _given_away(self, use: UseFact) -> tuple[Function, ...]:
         """The functions that this use gives to code whose calls of them are not seen."""

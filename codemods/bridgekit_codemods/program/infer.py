@@ -99,8 +99,12 @@ class Inference(Rounds):
             self.reads.append(BEFORE)
             return self.previous.get(node, NOTHING)
         if type(node) is ast.Name:
-            known = self._settled_name(node)
-            if known is not None:
+            # its value is that of its binding, which is kept once for all names that read it
+            binding = self._only_binding(node)
+            if binding is not None:
+                known = self.settled.get(binding)
+                if known is None:
+                    return self.bindings.of(binding)
                 self.settled[node] = known
                 return known
         reads: list[Hashable] = []
@@ -160,13 +164,18 @@ class Inference(Rounds):
 
     # -- names -----------------------------------------------------------------------------
 
-    def _settled_name(self, node: ast.Name) -> Types | None:
-        """The value of a name that is bound once, if that value is settled already."""
+    def _only_binding(self, node: ast.Name) -> Binding | None:
+        """The binding of a name that is bound once."""
         place = self.facts.places.get(node)
-        found = self.linker.lookup(place.scope, node.id) if place is not None else None
-        if found is None or len(found[1]) != 1 or found[1][0].kind == "narrowed":
+        if place is None:
             return None
-        return self.settled.get(found[1][0])
+        found = self.linker.lookup(place.scope, node.id)
+        if found is None:
+            return None
+        bindings = found[1]
+        if len(bindings) != 1 or bindings[0].kind == "narrowed":
+            return None
+        return bindings[0]
 
     def name(self, node: ast.Name) -> Types:
         place = self.facts.places.get(node)
