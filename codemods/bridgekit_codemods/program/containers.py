@@ -46,6 +46,8 @@ def contents(engine: Inference) -> Contents:
         func = call.node.func
         if not isinstance(func, ast.Attribute):
             continue
+        if func.attr not in _ADDED and func.attr not in _MERGED:
+            continue
         position = (call.node.lineno, call.node.col_offset)
         index = _ADDED.get(func.attr)
         if index is not None and len(call.node.args) > index:

@@ -110,7 +110,7 @@ class Scope:
 
     def find(self, name: str) -> tuple[Scope, list[Binding]] | None:
         """The scope that a name read here belongs to, with its bindings; None for builtins."""
-        if self.redirected.get(name) == "global":
+        if self.redirected and self.redirected.get(name) == "global":
             scope: Scope | None = self.module_scope
         else:
             scope = self

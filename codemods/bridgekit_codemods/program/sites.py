@@ -149,7 +149,10 @@ class Sites:
     def _call(self, fact: CallFact) -> CallSite:
         func = fact.node.func
         callees = self.engine.types(func)
-        targets, externals = self.callees.of(callees, self.engine.is_open_class(func))
+        # only where a class is called does it matter whether a subclass may be meant
+        is_class = any(r.name in ("type", "functools.partial") for r in callees)
+        is_open = is_class and self.engine.is_open_class(func)
+        targets, externals = self.callees.of(callees, is_open)
         receiver = self._receiver(func.value) if isinstance(func, ast.Attribute) else NOTHING
         return self._site(
             "call", fact.node, fact.scope, fact.context, targets, externals,
