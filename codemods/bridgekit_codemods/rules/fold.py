@@ -13,7 +13,9 @@ from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.arity import accepts
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.goals import goal_functions
 from bridgekit_codemods.planning.reach import calls_what_it_wraps
+from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
@@ -35,16 +37,17 @@ class FoldFacades:
     def propose(self, program: Program, options: Options, kept: frozenset[str]) -> Step | None:
         """All facades that can go in one step; those of a step that turned red, one at a time."""
         colours = program.derived(Colours)
+        public = public_goals(program, options.scope)
         unused = {
             facade: twin
             for facade, twin in colours.facades.items()
-            if _a_user(colours, facade, twin) is None
+            if facade not in public and _a_user(colours, facade, twin) is None
         }
         for pairs in _choices(colours, unused, kept):
             return _build(colours, _key(pairs), pairs)
         return None
 
-    def ahead(self, colours: Colours, kept: frozenset[str]) -> Iterator[Step]:
+    def ahead(self, colours: Colours, options: Options, kept: frozenset[str]) -> Iterator[Step]:
         """The steps of a program that will have these colours; they have no changes yet.
 
         `colours` hold the facades to come. What calls one of them plainly then is what is sync
@@ -52,6 +55,7 @@ class FoldFacades:
         """
         program = colours.program
         used = {r.function for r in program.references} | program.derived(settings).kept.keys()
+        used |= public_goals(program, options.scope)
         unused = {
             facade: twin
             for facade, twin in colours.facades.items()
@@ -73,8 +77,11 @@ class FoldFacades:
         """The facades that stay, each with one caller that needs it."""
         colours = program.derived(Colours)
         found = []
+        public = public_goals(program, options.scope)
         for facade, twin in sorted(colours.facades.items(), key=lambda item: item[0].qualname):
             user = _a_user(colours, facade, twin)
+            if user is None and facade in public:
+                user = "named by --goal: whoever calls it is not in this program"
             if user is not None:
                 found.append(
                     Finding(
@@ -87,6 +94,24 @@ class FoldFacades:
                     )
                 )
         return tuple(found)
+
+
+def public_goals(program: Program, scope: Scope) -> frozenset[Function]:
+    """The functions that goals name by their dotted names, private ones left out.
+
+    They are goals for the sake of callers elsewhere, sync ones among them.
+    """
+    return frozenset(
+        function
+        for pattern in scope.goals
+        if ":" not in pattern
+        for function in goal_functions(program, pattern)
+        if not any(_is_private(part) for part in function.qualname.split("."))
+    )
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
 def _choices(

@@ -99,7 +99,7 @@ def _steps(program: Program, options: Options, kept: frozenset[str]) -> Iterator
         for step in AsyncTests().steps(ahead, kept):
             yield step
             ahead.flip(program.functions[name] for name in step.members)
-    yield from FoldFacades().ahead(ahead, kept)
+    yield from FoldFacades().ahead(ahead, options, kept)
 
 
 def _flips(

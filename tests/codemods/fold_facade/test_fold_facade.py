@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules.base import Options
 from bridgekit_codemods.rules.fold import FoldFacades
@@ -159,3 +160,47 @@ def test_a_method_that_an_unknown_receiver_may_call_stays() -> None:
             return thing.go()
     """
     assert "perhaps called at lib.py:13" in stays({"lib.py": lib})
+
+
+LIBRARY = {
+    "shop.py": dedent(
+        """\
+        import anyio
+        from bridgekit import async_to_sync
+
+        def price(sku):
+            return async_to_sync(price_async)(sku)
+
+        async def price_async(sku):
+            return await _fetch_async(sku)
+
+        def _fetch(sku):
+            return async_to_sync(_fetch_async)(sku)
+
+        async def _fetch_async(sku):
+            await anyio.sleep(0)
+            return sku
+        """
+    ).encode()
+}
+
+
+def test_what_goals_name_keeps_its_sync_face_for_callers_elsewhere() -> None:
+    options = Options(scope=Scope(goals=("shop.*",)))
+    program = Program.load(LIBRARY)
+    step = RULE.propose(program, options, frozenset())
+    assert step is not None
+    assert step.members == ("shop._fetch",)
+    after = Program.load({**LIBRARY, **step.changes})  # type: ignore[dict-item]
+    assert RULE.propose(after, options, frozenset()) is None
+    (found,) = RULE.findings(after, options, frozenset())
+    assert (found.function, found.code) == ("shop.price", "BK271")
+    assert found.reason.endswith("named by --goal: whoever calls it is not in this program")
+
+
+@pytest.mark.parametrize("goals", [(), ("views:price",), ("other.*",)])
+def test_without_such_a_goal_both_fold(goals: tuple[str, ...]) -> None:
+    options = Options(scope=Scope(goals=goals))
+    step = RULE.propose(Program.load(LIBRARY), options, frozenset())
+    assert step is not None
+    assert step.members == ("shop._fetch", "shop.price")
