@@ -21,6 +21,18 @@ _ASGI_HOOKS = frozenset(
         "add_route", "add_exception_handler",
     }
 )  # fmt: skip
+# What these are given is called by the framework too: dependencies, endpoints, background tasks.
+_ASGI_TAKERS = frozenset(
+    {
+        "Depends", "Security", "Route", "WebSocketRoute", "APIRoute", "APIWebSocketRoute",
+        "BackgroundTask", "add_task",
+    }
+)  # fmt: skip
+_ASGI_APPLICATIONS = frozenset(
+    {
+        "fastapi.FastAPI", "fastapi.applications.FastAPI", "starlette.applications.Starlette",
+    }
+)  # fmt: skip
 # Flask and Quart await (or bridge) what is registered through these.
 _WEB_HOOKS = frozenset(
     {
@@ -87,6 +99,24 @@ def is_entry_registration(dotted: str | None) -> bool:
     )
 
 
+def is_asgi_taker(dotted: str | None) -> bool:
+    """Says whether FastAPI or Starlette calls the function that `dotted` is given."""
+    return (
+        dotted is not None
+        and dotted.startswith(_ASGI_ROOTS)
+        and dotted.rpartition(".")[2] in _ASGI_TAKERS
+    )
+
+
+def makes_asgi_application(program: Program) -> bool:
+    """Says whether the program is an application of FastAPI or Starlette, which await views that
+    are `async def` and run the others in worker threads."""
+    return any(
+        not _ASGI_APPLICATIONS.isdisjoint(site.externals) and not program.files[site.path].is_test
+        for site in program.calls
+    )
+
+
 def is_sync_registration(dotted: str | None) -> bool:
     """Says whether `dotted` hands a function to a library that calls it synchronously."""
     if dotted is None:
@@ -101,10 +131,31 @@ def entries(program: Program) -> frozenset[Function]:
         for function in program.functions.values()
         if any(is_entry_registration(decorator.dotted) for decorator in function.decorators)
     }
+    taken: set[Function] = set()
     for reference in program.references:
         if reference.kind == "argument" and is_entry_registration(reference.consumer):
             found.add(reference.function)
-    return frozenset(found)
+        elif reference.kind == "argument" and is_asgi_taker(reference.consumer):
+            taken.add(reference.function)
+    # what is used otherwise as well keeps its sync form beside the async one
+    return frozenset(found | {function for function in taken if _only_taken(program, function)})
+
+
+def _only_taken(program: Program, function: Function) -> bool:
+    """Whether nothing but the framework uses the function, tests aside.
+
+    Not a method: what it is called on may be given to others.
+    """
+    return (
+        function.cls is None
+        and function.parent is None
+        and not program.callers_of(function)
+        and all(
+            is_asgi_taker(reference.consumer) or is_entry_registration(reference.consumer)
+            for reference in program.references
+            if reference.function is function and not program.files[reference.path].is_test
+        )
+    )
 
 
 def sync_entries(program: Program) -> dict[Function, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -231,6 +232,10 @@ class Bindings:
             made = made_around(self.engine, fn)
             if made is not None:
                 return made
+        if isinstance(param.default, ast.Call):
+            injected = self.engine.externals.injected(param.default)
+            if injected is not None:
+                return injected
         dispatched = self.engine.dispatch.first.get(fn)
         if dispatched is not None and param is fn.params[fn.cls is not None and not fn.is_static]:
             return self.engine.instances(dispatched)

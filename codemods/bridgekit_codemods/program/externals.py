@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from bridgekit_codemods.program.infer import Inference
 
 _ANY: Types = frozenset({UNKNOWN})
+_DEPENDENCIES = frozenset(
+    f"fastapi.{place}{name}"
+    for place in ("", "param_functions.")
+    for name in ("Depends", "Security")
+)
 FIXTURE_REQUEST = "pytest.FixtureRequest.getfixturevalue"
 _NAMESPACE_READS = frozenset(
     f"{root}.g.{name}" for root in ("flask", "quart") for name in ("get", "pop", "setdefault")
@@ -115,6 +120,24 @@ class Externals:
             return NOTHING
         bindings = self.engine.stored_in(self.engine.items_of(owner), args[0].value)
         return self.engine.bindings.union(bindings)
+
+    def injected(self, node: ast.Call) -> Types | None:
+        """What FastAPI passes for a parameter whose default is `Depends(make)`: what the function
+        returns, or yields. None for other defaults."""
+        names = (r.args[0].name for r in self.engine.types(node.func) if r.name == "external")
+        if _DEPENDENCIES.isdisjoint(names):
+            return None
+        found: Types = NOTHING
+        for ref in self._argument(node, 0):
+            made = self.engine.results.of_reference(ref)
+            for each in made:
+                if each.name in ("generator", "async_generator"):
+                    found |= self.engine.elements(frozenset({each}))
+                elif each.name == "coroutine":
+                    found |= self.engine.results.awaited(each)
+                else:
+                    found |= {each}
+        return found or _ANY
 
     def _cast(self, node: ast.Call) -> Types:
         """The type that is named, or the value's own where the name says nothing (a TypeVar)."""

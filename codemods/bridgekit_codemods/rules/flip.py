@@ -15,6 +15,7 @@ from functools import cached_property
 
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.frameworks import makes_asgi_application
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.order import Group, groups
 from bridgekit_codemods.planning.selection import Selection
@@ -30,6 +31,13 @@ from bridgekit_codemods.rules.names import import_twins
 from bridgekit_codemods.rules.patches import retarget_patches
 
 _PREFIX = "flip:"
+_SERVING = frozenset(
+    {
+        "bridgekit.integrations.flask.Flask",
+        "bridgekit.integrations.quart.Quart",
+        "quart.Quart",
+    }
+)
 
 
 class Flip:
@@ -306,11 +314,6 @@ def serves_async_views(program: Program) -> bool:
     if own_applications(program):
         return False
     made = {dotted for site in program.calls for dotted in site.externals}
-    return "flask.Flask" not in made and bool(
-        made
-        & {
-            "bridgekit.integrations.flask.Flask",
-            "bridgekit.integrations.quart.Quart",
-            "quart.Quart",
-        }
+    return "flask.Flask" not in made and (
+        makes_asgi_application(program) or not made.isdisjoint(_SERVING)
     )
