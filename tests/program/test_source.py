@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridgekit_codemods.program import Program, Span, read_sources
+from bridgekit_codemods.program.source import load_file
 
 
 def test_columns_count_characters(build: Any) -> None:
@@ -129,5 +130,18 @@ def test_templates_tell_their_attributes(build: Any) -> None:
 def test_nodes_come_in_the_order_of_ast_walk() -> None:
     data = Path(__file__).read_bytes()
     file = Program.load({"m.py": data}).files["m.py"]
+    assert file.tree is not None
+    assert list(file.nodes) == list(ast.walk(file.tree))
+
+
+def test_nodes_are_those_of_ast_walk_in_its_order() -> None:
+    for path, data in read_sources(Path(__file__).parents[2] / "codemods").items():
+        if path.endswith(".py"):
+            file = load_file(path, data, "m")
+            assert file.tree is not None
+            walked = list(ast.walk(file.tree))
+            assert len(file.nodes) == len(walked)
+            assert all(one is other for one, other in zip(file.nodes, walked, strict=True))
+    file = load_file("a.py", b"{**a, 1: b}\ndef f(a, *, b, c=1): global x\n", "a")
     assert file.tree is not None
     assert list(file.nodes) == list(ast.walk(file.tree))

@@ -12,6 +12,7 @@ import os
 import re
 import tokenize
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -72,15 +73,16 @@ class SourceFile:
     def nodes(self) -> tuple[ast.AST, ...]:
         """All nodes of the tree in the order of `ast.walk`; none for a file without a tree."""
         if self._nodes is None:
-            self._nodes = () if self.tree is None else tuple(ast.walk(self.tree))
+            self._nodes = () if self.tree is None else tuple(_walk(self.tree))
         return self._nodes
 
     def of(self, kind: type[_N]) -> Sequence[_N]:
         """The nodes of exactly that class, in the order of `ast.walk`."""
         if self._by_kind is None:
-            self._by_kind = {}
+            by_kind: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
             for node in self.nodes:
-                self._by_kind.setdefault(type(node), []).append(node)
+                by_kind[type(node)].append(node)
+            self._by_kind = dict(by_kind)
         return cast("Sequence[_N]", self._by_kind.get(kind, ()))
 
     @property
@@ -119,6 +121,26 @@ class SourceFile:
         if self.text.isascii():
             return Span(line, col, end_line, end_col)
         return Span(line, self.column(line, col), end_line, self.column(end_line, end_col))
+
+
+def _walk(tree: ast.AST) -> list[ast.AST]:
+    """What `ast.walk` yields, in half the time."""
+    found = [tree]
+    add = found.append
+    for node in found:  # which grows meanwhile
+        kind = type(node)
+        if kind is ast.Name:
+            add(node.ctx)  # type: ignore[attr-defined]
+        elif kind is not ast.Constant:
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if type(value) is list:
+                    for item in value:
+                        if isinstance(item, ast.AST):
+                            add(item)
+                elif isinstance(value, ast.AST):
+                    add(value)
+    return found
 
 
 def is_test_path(path: str) -> bool:
