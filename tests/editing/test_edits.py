@@ -8,7 +8,7 @@ import pytest
 
 from bridgekit_codemods.editing import FileEdits, nodes
 from bridgekit_codemods.editing.edits import EditMissed
-from bridgekit_codemods.program.source import load_file
+from bridgekit_codemods.program.source import Span, load_file
 
 
 def _call(source: str, name: str) -> tuple[FileEdits, bytes, object]:
@@ -83,8 +83,17 @@ def test_a_lone_generator_argument_is_found_and_becomes_a_list() -> None:
     source = "x = sum(f(i) for i in y)\n"
     edits, data, span = _call(source, "f")
     edits.at("Call", span, nodes.awaited)
-    edits.at("GeneratorExp", span, nodes.list_comprehension)
+    first = Span(1, source.index("for i") + 4, 1, source.index("for i") + 5)
+    edits.at("GeneratorExp", first, nodes.list_comprehension)
     assert edits.apply(data) == b"x = sum([await f(i) for i in y])\n"
+
+
+def test_a_generator_is_found_whatever_brackets_stand_in_it() -> None:
+    source = "x = dict((k, v) for (k, *v), w in y)\n"
+    edits = FileEdits("m.py")
+    first = Span(1, source.index("(k, *v)") + 1, 1, source.index("(k, *v)") + 2)
+    edits.at("GeneratorExp", first, nodes.list_comprehension)
+    assert edits.apply(source.encode()) == b"x = dict([(k, v) for (k, *v), w in y])\n"
 
 
 def test_decorated_and_nested_definitions_are_reached() -> None:

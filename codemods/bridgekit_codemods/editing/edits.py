@@ -60,8 +60,8 @@ class FileEdits:
     def at(self, kind: str, span: Span, edit: Edit) -> None:
         """Registers `edit` for the LibCST node of class `kind` at `span`.
 
-        Compound statements are found by their start alone; a "GeneratorExp" by the span of its
-        element expression.
+        Compound statements are found by their start alone; a "GeneratorExp" by the span of the
+        first name that it binds.
         """
         self._edits[_key(kind, span)].append(edit)
 
@@ -131,8 +131,8 @@ class _SpanTransformer(cst.CSTTransformer):
         kind = type(original_node).__name__
         if kind in self._kinds:
             # `ast` counts the parentheses of a call as part of a lone generator argument, LibCST
-            # does not; the element is at the same place for both.
-            anchor = original_node.elt if kind == "GeneratorExp" else original_node
+            # does not; the first name that it binds is at the same place for both.
+            anchor = _first_name(original_node) if kind == "GeneratorExp" else original_node
             position: CodeRange = self._positions[anchor]
             start, end = position.start, position.end
             if kind in _BY_START:
@@ -143,6 +143,17 @@ class _SpanTransformer(cst.CSTTransformer):
                 node = edit(node)
                 self._pending.discard(key)
         return _parenthesize_operand(node)
+
+
+def _first_name(generator: cst.GeneratorExp) -> cst.CSTNode:
+    target: Any = generator.for_in.target
+    while isinstance(target, cst.Tuple | cst.List | cst.Element | cst.StarredElement):
+        if isinstance(target, cst.Tuple | cst.List):
+            target = target.elements[0]
+        else:
+            target = target.value
+    assert isinstance(target, cst.CSTNode)
+    return target
 
 
 def _parenthesize_operand(node: Any) -> Any:

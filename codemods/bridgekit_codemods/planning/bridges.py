@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from bridgekit_codemods.planning.steps import Bridges, Step
 from bridgekit_codemods.program.program import Program
-from bridgekit_codemods.program.symbols import Function
+from bridgekit_codemods.program.symbols import Class, Function
 
 TWIN_SUFFIX = "_async"
 _INTO_THREAD = (
@@ -23,6 +24,34 @@ def is_thread_bridge(dotted: str | None) -> bool:
 def is_loop_bridge(dotted: str | None) -> bool:
     """Says whether `dotted` makes a plain function of a coroutine function."""
     return dotted is not None and dotted.split(".")[-1] == "async_to_sync"
+
+
+def sent_by(program: Program) -> dict[Function, tuple[Function, ...]]:
+    """By function, those that it sends to worker threads; for a class, those that make instances.
+
+    Ask with `program.derived(sent_by)`.
+    """
+    found: dict[Function, list[Function]] = {}
+    for reference in program.references:
+        if reference.user is not None and is_thread_bridge(reference.consumer):
+            found.setdefault(reference.user, []).append(reference.function)
+    for site in program.calls:
+        if site.caller is None or not any(map(is_thread_bridge, site.externals)):
+            continue
+        if isinstance(site.node, ast.Call) and site.node.args:
+            made = program.type_of(site.path, site.node.args[0])
+            names = [ref.args[0].name for ref in made if ref.name == "type" and ref.args]
+            for cls in filter(None, map(program.classes.get, names)):
+                found.setdefault(site.caller, []).extend(_constructors(cls))
+    return {user: tuple(functions) for user, functions in found.items()}
+
+
+def _constructors(cls: Class) -> Iterator[Function]:
+    for name in ("__new__", "__init__", "__post_init__"):
+        lines = (line for line in cls.mro if isinstance(line, Class))
+        method = next((line.methods[name] for line in lines if name in line.methods), None)
+        if method is not None:
+            yield method
 
 
 def body_without_docstring(function: Function) -> list[ast.stmt]:

@@ -27,6 +27,7 @@ from bridgekit_codemods.planning.frameworks import (
     is_request_awaitable,
     sync_entries,
 )
+from bridgekit_codemods.planning.implicit import implicit_sites, waiting
 from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.planning.scope import FRAMEWORK
 from bridgekit_codemods.planning.thread_locals import THREAD_LOCAL, thread_local_uses
@@ -118,6 +119,9 @@ class Colours:
             if caller is None or site.kind == "decorator" or self.bridged(site):
                 continue
             found[caller].append(site)
+        waits = waiting(self.program, self.facades)
+        for function, sites in implicit_sites(self.program, waits).items():
+            found[function] += sites
         return {function: tuple(sites) for function, sites in found.items()}
 
     def external_effects(self, site: CallSite) -> frozenset[str]:

@@ -38,3 +38,13 @@ def generator_around(colours: Colours, site: CallSite) -> ast.GeneratorExp | Non
     while node is not None and not isinstance(node, ast.GeneratorExp):
         node = parents.get(node)
     return node
+
+
+def first_name(target: ast.expr) -> ast.expr:
+    """What a comprehension binds first: a place by which the comprehension is known.
+
+    Brackets around the target, or around the whole expression, do not move it.
+    """
+    while isinstance(target, ast.Tuple | ast.List | ast.Starred):
+        target = target.value if isinstance(target, ast.Starred) else target.elts[0]
+    return target

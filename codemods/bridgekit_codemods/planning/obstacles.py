@@ -15,6 +15,7 @@ from bridgekit_codemods.planning.blocks import (
 )
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.constructs import hindrances, hindrances_at
 from bridgekit_codemods.planning.decorators import (
     CACHES,
     CONTEXT_MANAGERS,
@@ -117,6 +118,8 @@ class Obstacles:
                 f"uses the threading.local {ast.unparse(local)}, which all tasks would share",
                 "none needed: it runs on the thread of its request; a ContextVar would let it flip",
             )  # fmt: skip
+        for hindrance in hindrances(self.colours, function):
+            yield self._finding(function, *hindrance)
         yield from self._shape(function)
         yield from self._decorators(function)
         yield from self._uses(function)
@@ -254,6 +257,8 @@ class Obstacles:
             yield self._finding(function, site.node, code, reason, remedy)
         if not matters:
             return
+        for hindrance in hindrances_at(colours, site):
+            yield self._finding(function, *hindrance)
         if (
             site.kind != "hidden"
             and len({colours.native(t.function) for t in blocking_targets}) > 1
@@ -291,6 +296,7 @@ class Obstacles:
             )
         if (
             site.kind in ("with", "iter")
+            and "lock" not in effects
             and site.node not in async_blocks(colours, function)
             and managed_block(colours, site) is None
             and not (waits_when_iterated(colours, site) and loop_over(colours, site) is not None)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from bridgekit_codemods.planning.bridges import is_loop_bridge
 from bridgekit_codemods.planning.colours import Colours
+from bridgekit_codemods.planning.decorators import is_two_coloured
+from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
@@ -42,9 +44,26 @@ def lost_coroutines(program: Program) -> Iterator[str]:
             site.caller is not None and site.caller.is_async
         ):
             continue  # a plain function may hand the coroutine to its caller
-        if isinstance(parent, ast.Lambda):
+        if isinstance(parent, ast.Lambda) or _never_given_it(site):
             continue
         yield f"{site.path}:{site.span.line}: {site.name}(...) is never awaited"
+
+
+def _never_given_it(site: CallSite) -> bool:
+    """Says whether the site is in the plain wrapper of a decorator that has another for coroutine
+    functions."""
+    return (
+        site.caller is not None
+        and not site.caller.is_async
+        and calls_what_it_wraps(site)
+        and any(is_two_coloured(around) for around in _around(site.caller))
+    )
+
+
+def _around(function: Function) -> Iterator[Function]:
+    while function.parent is not None:
+        function = function.parent
+        yield function
 
 
 def _all_async(site: CallSite) -> bool:

@@ -93,6 +93,11 @@ _RULES: tuple[tuple[str, str, str], ...] = (
         "flask-to-quart",
         "the application changes its framework, the tests that use its client change with it",
     ),
+    (
+        "BK246",
+        "read-modify-write",
+        "nothing: names the updates of shared values that an await divides",
+    ),
     ("BK245", "pure-views", "on Quart, views and hooks that never wait become `async def` too"),
     ("BK260", "async-tests", "tests await what they called through facades"),
     (
@@ -151,6 +156,20 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "BK330",
         "the body has a shape that no rule converts, or the file means something else by a name "
         "that a rewrite would import",
+    ),
+    ("BK341", "the body of a class makes a call that blocks"),
+    (
+        "BK342",
+        "a StopIteration leaves it that a caller catches; a coroutine cannot raise one",
+    ),
+    (
+        "BK344",
+        "something may call it at any moment, on the event loop's thread too (`__del__`, "
+        "finalizers, signal handlers, log handlers)",
+    ),
+    (
+        "BK345",
+        "it hands a function that blocks to library code, and it is not known when that calls it",
     ),
     (
         "BK350",

@@ -10,6 +10,7 @@ from bridgekit_codemods.rules.flip import Flip
 from bridgekit_codemods.rules.fold import FoldFacades
 from bridgekit_codemods.rules.pure_views import PureViews
 from bridgekit_codemods.rules.quart import FlaskToQuart
+from bridgekit_codemods.rules.read_modify_write import ReadModifyWrite
 from bridgekit_codemods.rules.requests_client import RequestsClient
 from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
 from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
@@ -30,6 +31,7 @@ PREPARATION: tuple[Rule, ...] = (
 RULES: tuple[Rule, ...] = (
     *PREPARATION,
     Flip(),
+    ReadModifyWrite(),
     FlaskToQuart(),
     PureViews(),
     AsyncTests(),

@@ -22,7 +22,7 @@ from bridgekit_codemods.planning.blocks import (
 )
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
-from bridgekit_codemods.planning.generators import generator_around
+from bridgekit_codemods.planning.generators import first_name, generator_around
 from bridgekit_codemods.planning.obstacles import Obstacles
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.waiting_blocks import (
@@ -35,6 +35,7 @@ from bridgekit_codemods.program.source import Span
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
 from bridgekit_codemods.rules.bindings import TakenNames
+from bridgekit_codemods.rules.hoisting import hoist_awaits
 from bridgekit_codemods.rules.own_loops import (
     awaited_argument,
     coroutine_run,
@@ -95,6 +96,7 @@ class BodyRewriter:
             self._bridge_whole(function, load.node)
             awaited.append(load.node)
         self._bridge(function, bridged, awaited)
+        hoist_awaits(self.colours, self.draft, function)
 
     def _driven(self, function: Function, bridged: list[tuple[CallSite, ast.expr]]) -> set[ast.AST]:
         """Loops and blocks over library objects that wait; gives the expressions they are over."""
@@ -320,7 +322,7 @@ class BodyRewriter:
         """A generator expression that is consumed at once becomes a list, so that it may await."""
         generator = generator_around(self.colours, site) if site.in_genexp else None
         if generator is not None and site.node is not generator.generators[0].iter:
-            span = self._span(site.path, generator.elt)
+            span = self._span(site.path, first_name(generator.generators[0].target))
             edits = self.draft.edits(site.path)
             if not edits.has("GeneratorExp", span):
                 edits.at("GeneratorExp", span, nodes.list_comprehension)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.bridges import TWIN_SUFFIX, sent_by
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import makes_asgi_application
 from bridgekit_codemods.planning.obstacles import Obstacles
@@ -155,13 +155,19 @@ class Walk:
         if goals is not None:
             seen = set(goals)
         pending = list(seen)
+        sent = self.program.derived(sent_by)
         while pending:
-            for site in self.colours.sites(pending.pop()):
-                for target in site.targets:
-                    for function in self.program.family(target.function) - seen:
-                        seen.add(function)
-                        pending.append(function)
+            user = pending.pop()
+            for reached in (*self._called(user), *sent.get(user, ())):
+                for function in self.program.family(reached) - seen:
+                    seen.add(function)
+                    pending.append(function)
         return seen
+
+    def _called(self, function: Function) -> Iterable[Function]:
+        """What the function calls, in the lambdas that a bridge runs too."""
+        sites = {*self.program.calls_in(function), *self.colours.sites(function)}
+        return [t.function for site in sites if site.kind != "decorator" for t in site.targets]
 
     def next_step(self) -> Step | None:
         """Builds the step.
