@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from bridgekit_codemods.planning.bridges import is_loop_bridge
+from bridgekit_codemods.planning.bridges import is_loop_bridge, is_thread_bridge
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.decorators import is_two_coloured
 from bridgekit_codemods.planning.reach import calls_what_it_wraps
@@ -38,6 +38,8 @@ def lost_coroutines(program: Program) -> Iterator[str]:
             parent = parents.get(parent)
         if isinstance(parent, ast.Call) and parent.func is not site.node:
             consumer = program.resolve(site.path, parent.func)
+            if is_thread_bridge(consumer) and parent.args and site.node is not parent.args[0]:
+                consumer = program.resolve(site.path, parent.args[0])
             if consumer in _CONSUMERS or is_loop_bridge(consumer):
                 continue
         if isinstance(parent, ast.Return) and not (

@@ -26,10 +26,6 @@ def walked(case: Case, before: Outcome) -> Walked:
     return walk(case.files, lambda files: not has_tests or run(files).tests == before.tests)
 
 
-PENDING = frozenset({"threading.local across tasks"})
-"""Not followed yet."""
-
-
 def first_stage(case: Case) -> object:
     """What would go wrong silently is looked at in every run, the rest in the second stage."""
     return pytest.param(case, marks=() if case.silent else pytest.mark.slow, id=case.id)
@@ -43,8 +39,6 @@ def test_every_step_leaves_the_program_as_it_was(case: Case) -> None:
     assert done.messages == ()
     for files in done.programs[1:]:
         assert run(files) == before
-    if case.construct in PENDING:
-        pytest.xfail("not followed yet")
     assert done.verdict == case.verdict
     for finding in done.findings:
         assert finding.path in case.files
@@ -66,8 +60,6 @@ def test_the_comparison_sees_what_goes_wrong_without_care(case: Case) -> None:
 def test_two_requests_at_once_do_not_meet(case: Case) -> None:
     before = run(case.files, twice=True)
     done = walked(case, run(case.files))
-    if case.construct in PENDING:
-        pytest.xfail("not followed yet")
     assert run(done.result, twice=True, at_once=True) == before
 
 

@@ -9,7 +9,7 @@ from bridgekit_codemods.migration.checks import check_changes
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.walk.planner import RulePlanner, build_planner
 
-REMARKS = frozenset({"BK257", "BK271"})
+REMARKS = frozenset({"BK257", "BK259", "BK271"})
 """Findings that say how the result is used, and keep nothing from changing."""
 ADVICE = frozenset({"BK246"})
 """Findings about what a reader should look at; nothing is kept from changing."""
