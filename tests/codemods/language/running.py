@@ -51,13 +51,12 @@ def run(files: Mapping[str, bytes], *, twice: bool = False, at_once: bool = Fals
         log = _ADDRESS.sub("0x", repr(app.LOG))
         tests = tuple(line for name in modules if name != "app" for line in _tests(name))
         app.__dict__.clear()
-        del app
         lost = _lost(caught)
     return Outcome(result, log, tests, tuple(sorted(lost)))
 
 
 def _lost(caught: list[warnings.WarningMessage]) -> list[str]:
-    """The coroutines that nobody awaited; a warning holds its coroutine, and that perhaps others."""
+    """The coroutines that nobody awaited. A warning holds its own, which may hold others."""
     found = []
     while True:
         gc.collect(1)
