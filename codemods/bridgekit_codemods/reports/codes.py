@@ -188,7 +188,8 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "BK271",
-        "a sync facade stays, because sync code (a command, a thread, a test) still calls it",
+        "a sync facade stays, because sync code (a command, a thread, a test) still calls it, or "
+        "because `--goal` names it for callers elsewhere",
     ),
     (
         "BK257",
