@@ -20,7 +20,8 @@ def scan(file: SourceFile, facts: Facts) -> None:
     assert file.tree is not None
     scope = Scope("module", None, file, None, None, Block(None))
     facts.modules[file.path] = scope
-    _Scanner(file, facts, scope).statements(file.tree.body, scope.block)
+    declares = b"global" in file.data or b"nonlocal" in file.data
+    _Scanner(file, facts, scope, declares).statements(file.tree.body, scope.block)
 
 
 def _apply_narrowings(scope: Scope) -> None:
@@ -38,9 +39,10 @@ def _leaves(body: list[ast.stmt]) -> bool:
 class _Scanner(ExpressionScanner):
     """Walks the statements of one scope; nested scopes get a scanner of their own."""
 
-    def __init__(self, file: SourceFile, facts: Facts, scope: Scope) -> None:
+    def __init__(self, file: SourceFile, facts: Facts, scope: Scope, declares: bool) -> None:
         super().__init__(file, facts, scope)
-        self.declares = b"global" in file.data or b"nonlocal" in file.data
+        self.declares = declares
+        """Whether the file may have `global` or `nonlocal` anywhere."""
 
     # -- statements ------------------------------------------------------------------------
 
@@ -307,7 +309,7 @@ class _Scanner(ExpressionScanner):
             inner.names[param.name] = [binding]
         if node.returns is not None:
             self.expression(node.returns, "annotation")
-        scanner = _Scanner(self.file, self.facts, inner)
+        scanner = _Scanner(self.file, self.facts, inner, self.declares)
         if self.declares:
             declare(node.body, inner)
         scanner.statements(node.body, inner.block)
@@ -329,7 +331,7 @@ class _Scanner(ExpressionScanner):
         self.bind("class", node.name, (node.lineno, node.col_offset), cls=cls)
         inner = Scope("class", self.scope, self.file, self.scope.function, cls, Block(None))
         self.facts.class_scopes[cls] = inner
-        _Scanner(self.file, self.facts, inner).statements(node.body, inner.block)
+        _Scanner(self.file, self.facts, inner, self.declares).statements(node.body, inner.block)
 
 
 _STATEMENTS: dict[type[ast.stmt], Callable[..., None]] = {
