@@ -11,11 +11,13 @@ from . import aiohttp_pool
 from .auth import basic_auth_str
 from .binding import Binding
 from .causes import MaxRetryError, cause_of, pool_name
+from .deferred import AwaitedConnection, Deferred
 from .environment import select_proxy
 from .flow import AWAITING, BLOCKING, IO, run
 from .loops import PerLoop, close_with_loop, running_asyncio_loop
 from .pools import AsyncPool, PoolOptions, SyncPool
 from .retry import Refused, Retry
+from .timeouts import split_timeout
 from .tls import check_cert, plain_context, tls_context, tls_key
 from .urls import BadURL, get_auth_from_url, locate
 from .wire import Outgoing, check_body, wire_headers
@@ -32,72 +34,6 @@ class Where(NamedTuple):
     proxy: str | None
     verify: Any
     cert: Any
-
-
-class _Deferred:
-    """What `HTTPAdapter.send` returns to an override of it that runs for the asynchronous face."""
-
-    def __init__(self, adapter: Any, request: Any, kwargs: dict[str, Any]) -> None:
-        self._adapter = adapter
-        self._request = request
-        self._kwargs = kwargs
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(
-            f"{type(self._adapter).__name__}.send() uses the response ({name!r}): in asynchronous "
-            "code the response is not there yet; override `async def asend(...)` as well"
-        )
-
-
-def _split_timeout(timeout: Any) -> tuple[float | None, float | None]:
-    if type(timeout) is float and timeout > 0:
-        return timeout, timeout
-    if timeout is None or isinstance(timeout, (int, float)):
-        connect = read = timeout
-    elif isinstance(timeout, tuple):
-        try:
-            connect, read = timeout
-        except ValueError:
-            raise ValueError(
-                f"Invalid timeout {timeout}. Pass a (connect, read) timeout tuple, or a single "
-                "float to set both timeouts to the same value."
-            ) from None
-    elif hasattr(timeout, "connect") and hasattr(timeout, "read"):
-        connect, read = timeout.connect, timeout.read  # httpx.Timeout
-    elif hasattr(timeout, "connect_timeout"):
-        connect, read = timeout.connect_timeout, timeout.read_timeout  # urllib3.Timeout
-    else:
-        connect = read = timeout
-    for name, value in (("connect", connect), ("read", read)):
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            raise ValueError("Timeout cannot be a boolean value. It must be an int, float or None.")
-        try:
-            bad = float(value) <= 0
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"Timeout value {name} was {value}, but it must be an int, float or None."
-            ) from None
-        if bad:
-            raise ValueError(
-                f"Attempted to set {name} timeout to {value}, but the timeout cannot be set to a "
-                "value less than or equal to 0."
-            )
-    return connect, read
-
-
-class AwaitedConnection:
-    """`Response.connection` of the asynchronous face: its `asend` sends once more."""
-
-    def __init__(self, adapter: Any) -> None:
-        self.asend = adapter.asend
-
-    def send(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(
-            "response.connection.send() would block the event loop: make the hook a coroutine "
-            "function and use `await response.connection.asend(...)`"
-        )
 
 
 class BaseAdapter:
@@ -245,7 +181,7 @@ class HTTPAdapterBase(BaseAdapter):
             "proxies": proxies,
         }
         if _awaiting.get():
-            return _Deferred(self, request, kwargs)
+            return Deferred(self, request, kwargs)
         return run(self._attempts(BLOCKING, request, **kwargs))
 
     async def asend(
@@ -278,7 +214,7 @@ class HTTPAdapterBase(BaseAdapter):
             result = self.send(request, **kwargs)
         finally:
             _awaiting.reset(token)
-        if isinstance(result, _Deferred):
+        if isinstance(result, Deferred):
             return await result._adapter.asend(result._request, **result._kwargs)
         return result
 
@@ -296,7 +232,7 @@ class HTTPAdapterBase(BaseAdapter):
         proxies: Any,
     ) -> Any:
         errors = self._binding.errors
-        connect, read = _split_timeout(timeout)
+        connect, read = split_timeout(timeout)
         try:
             location = locate(request.url)
         except BadURL as error:

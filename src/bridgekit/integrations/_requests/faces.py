@@ -16,7 +16,8 @@ from typing import Any
 import anyio.to_thread
 
 from .flow import AWAITING, BLOCKING, run
-from .sessions import Config, SessionRules
+from .sessions import SessionRules
+from .settings import Config
 
 _UNSUPPORTED = "the requests-compatible client has no {name!r}: use {instead}"
 

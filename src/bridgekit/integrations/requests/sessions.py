@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._requests.sessions import DEFAULT_REDIRECT_LIMIT, default_headers
+from .._requests.settings import DEFAULT_REDIRECT_LIMIT, default_headers
 from ._bound import AsyncClient, Session
 
 __all__ = [

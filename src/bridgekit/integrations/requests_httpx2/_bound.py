@@ -10,7 +10,7 @@ from .._requests.faces import AsyncFace, SyncFace
 from .._requests.loops import PerLoop
 from .._requests.models import PreparedRequestBase, RequestBase
 from .._requests.response import ResponseBase
-from .._requests.sessions import Config
+from .._requests.settings import Config
 
 load("httpx2", "httpx2")
 
