@@ -7,15 +7,17 @@ migrates ROOT and ends the process on the spot when CRASH_POINT is reached.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridgekit_codemods.migration.guard import GuardResult
-from bridgekit_codemods.migration.runner import Outcome, Runner
+from bridgekit_codemods.migration.guard import ALL, Guard, GuardResult, Selection
+from bridgekit_codemods.migration.policy import GuardPolicy
+from bridgekit_codemods.migration.runner import DEFAULT_POLICY, Outcome, Runner
 from bridgekit_codemods.migration.session import open_session
 from bridgekit_codemods.migration.undo import undo
 from bridgekit_codemods.planning.overview import Overview
@@ -87,17 +89,70 @@ class QuickGuard:
 
     description = "quick"
     notice = None
+    selects = False
 
     def __init__(self, root: Path, during: Callable[[], None] = lambda: None) -> None:
         self.root = root
         self.during = during
         self.runs: list[str] = []
 
-    def run(self, name: str) -> GuardResult:
+    def run(
+        self,
+        name: str,
+        selection: Selection = ALL,
+        tell: Callable[[str], None] = lambda _: None,
+        record: Path | None = None,
+    ) -> GuardResult:
         self.runs.append(name)
         self.during()
         ok = b"low() + 1" in (self.root / "app/mid.py").read_bytes()
         return GuardResult(ok, "1 passed" if ok else "1 failed", 0.0, returncode=int(not ok))
+
+
+class TestGuard:
+    """Like pytest with the plugin: its runs come out as scripted, without what a selection leaves
+    out; the last outcome stays. `reached` is what the collector would record."""
+
+    __test__ = False
+    description = "scripted tests"
+    notice = None
+    selects = True
+
+    def __init__(
+        self,
+        root: Path,
+        outcomes: list[Mapping[str, str]] | Callable[[Path], Mapping[str, str]],
+        reached: Mapping[str, list[Sequence[object]]] | None = None,
+    ) -> None:
+        self.root = root
+        self.outcomes = outcomes
+        self.reached = reached or {}
+        self.seen: list[tuple[str, Selection, bool]] = []
+
+    def run(
+        self,
+        name: str,
+        selection: Selection = ALL,
+        tell: Callable[[str], None] = lambda _: None,
+        record: Path | None = None,
+    ) -> GuardResult:
+        self.seen.append((name, selection, record is not None))
+        if callable(self.outcomes):
+            outcomes = self.outcomes(self.root)
+        else:
+            outcomes = self.outcomes[min(len(self.seen), len(self.outcomes)) - 1]
+        chosen = {test: word for test, word in outcomes.items() if selection.includes(test)}
+        if record is not None:
+            functions = sorted({tuple(f) for fs in self.reached.values() for f in fs})
+            tests = {t: [functions.index(tuple(f)) for f in fs] for t, fs in self.reached.items()}
+            shared = tests.pop("", [])
+            (record / "1.json").write_text(
+                json.dumps({"python": "3", "functions": functions, "calls": [], "outside": {},
+                            "tests": tests, "shared": shared})
+            )  # fmt: skip
+        ok = "failed" not in chosen.values()
+        summary = f"{len(chosen)} ran"
+        return GuardResult(ok, summary, 0.0, returncode=int(not ok), outcomes=chosen)
 
 
 @dataclass
@@ -143,11 +198,12 @@ def commit_all(root: Path) -> Path:
 def migrate(
     root: Path,
     planner: ScriptedPlanner | None = None,
-    guard: QuickGuard | None = None,
+    guard: Guard | None = None,
     until: str | None = None,
     retry: bool = False,
     crash_point: Callable[[str], None] = lambda _: None,
     observer: Recorder | None = None,
+    policy: GuardPolicy = DEFAULT_POLICY,
 ) -> Outcome:
     with open_session(root, crash_point) as session:
         return Runner(
@@ -156,6 +212,7 @@ def migrate(
             guard or QuickGuard(root),
             read_sources,
             observer or Recorder(),
+            policy,
         ).run(until, retry)
 
 

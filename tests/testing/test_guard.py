@@ -249,7 +249,10 @@ def test_the_outcomes_are_written(
         """
     )
     run(guarded)
-    assert json.loads(report.read_text()) == {
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert lines[0] == {"tests": 4}
+    assert lines[-1] == {"ends": 1}
+    assert {line["test"]: line["outcome"] for line in lines if "test" in line} == {
         "test_three.py::test_good": "passed",
         "test_three.py::test_bad": "failed",
         "test_three.py::test_skipped": "skipped",

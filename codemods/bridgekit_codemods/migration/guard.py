@@ -2,8 +2,9 @@
 
 The command is run without a shell, in the program's root, with the user's environment.  When it
 is pytest and its interpreter can import the strictness plugin, the plugin comes along through
-``PYTEST_PLUGINS``: un-awaited coroutines and blocked event loops are then failures, and the list
-of tests that passed is known, so that a test that silently stops running is one too.
+``PYTEST_PLUGINS``: un-awaited coroutines and blocked event loops are then failures, the outcome of
+every test is known, so that a test that silently stops running is one too, and a run may be
+limited to some of the tests.
 """
 
 from __future__ import annotations
@@ -13,23 +14,31 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from bridgekit_codemods.migration import processes
+from bridgekit_codemods.migration.commands import pytest_interpreter, resolve
+from bridgekit_codemods.tracing.run import traced_environment
 
 PLUGIN = "bridgekit.testing.guard"
 REPORT_VARIABLE = "BRIDGEKIT_GUARD_REPORT"
+ORDERS_VARIABLE = "BRIDGEKIT_GUARD_ORDERS"
+STACKS_VARIABLE = "BRIDGEKIT_GUARD_STACKS"
+SESSION_VARIABLE = "BRIDGEKIT_GUARD_SESSION"
+TIMEOUT = 600.0
+_LEAST_TIMEOUT = 60.0
+_TIMES_SLOWER = 10
 _UNSET_LOOP_SCOPE = (
     '-W "ignore:The configuration option:pytest.PytestDeprecationWarning"'  # of pytest-asyncio
 )
-_TERMINATION_GRACE = 5.0
 _TAIL_LINES = 60
+_TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,50 @@ class GuardResult:
     log: Path | None = None
     returncode: int | None = None
     timed_out: bool = False
-    passed: frozenset[str] | None = None
-    """Ids of the tests that passed, when the plugin reported them."""
+    outcomes: Mapping[str, str] | None = None
+    """Test id to ``passed``, ``failed`` or ``skipped``, when the plugin reported them."""
+    leftovers: tuple[str, ...] = ()
+    """Names of the processes that the run left behind; they were ended."""
+
+    @property
+    def passed(self) -> frozenset[str] | None:
+        """Ids of the tests that passed, when the plugin reported them."""
+        return None if self.outcomes is None else self._with("passed")
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Ids of the tests that failed, as far as they are known."""
+        return self._with("failed")
+
+    def _with(self, outcome: str) -> frozenset[str]:
+        return frozenset(test for test, known in (self.outcomes or {}).items() if known == outcome)
 
     def output(self, lines: int = _TAIL_LINES) -> str:
         """The last lines of what the command printed."""
-        if self.log is None or not self.log.exists():
-            return ""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(_tail(self.log)[-lines:]) if self.log is not None else ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which tests a run is about, in a guard that can choose."""
+
+    only: frozenset[str] | None = None
+    """Ids of the tests to run; ``None`` for all."""
+    without: frozenset[str] = frozenset()
+    first: tuple[str, ...] = ()
+    """Those that run before the others."""
+    at_first_failure: bool | None = None
+    """Whether the first failure ends the run; ``None`` where the command decides."""
+
+    def includes(self, test: str) -> bool:
+        return test not in self.without and (self.only is None or test in self.only)
+
+
+ALL = Selection()
+
+
+def _silent(_: str) -> None:
+    pass
 
 
 class Guard(Protocol):
@@ -59,16 +103,61 @@ class Guard(Protocol):
     description: str
     notice: str | None
     """Something the user should know about how strict this guard is."""
+    selects: bool
+    """Whether it tells the outcome of every test, runs some of them, and records what they run."""
 
-    def run(self, name: str) -> GuardResult:
-        """Run the tests; ``name`` labels the log."""
+    def run(
+        self,
+        name: str,
+        selection: Selection = ALL,
+        tell: Callable[[str], None] = _silent,
+        record: Path | None = None,
+    ) -> GuardResult:
+        """Run the tests.
+
+        ``name`` labels the log, ``tell`` hears how far the run is, and ``record`` is a directory
+        for the collector's files when the run is to be recorded.
+        """
         ...
+
+
+@dataclass
+class _Report:
+    """What the plugin told, as far as it came."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    total: int | None = None
+    running: str | None = None
+    has_ended: bool = False
+    begun: int = 0
+
+    def add(self, line: bytes) -> None:
+        try:
+            fact = json.loads(line)
+        except ValueError:  # torn by the end of the process
+            return
+        if "tests" in fact:
+            self.total = fact["tests"]
+        elif "begins" in fact:
+            self.running = fact["begins"]
+            self.begun += 1
+        elif "test" in fact:
+            self.outcomes[fact["test"]] = fact["outcome"]
+        elif "ends" in fact:
+            self.has_ended = True
+
+    @property
+    def place(self) -> str:
+        return f", in {self.running}" if self.running and not self.has_ended else ""
 
 
 class CommandGuard:
     """The user's test command in a process group of its own.
 
-    ``notice`` explains why the strictness plugin is not active, when it is not.
+    ``notice`` explains why the strictness plugin is not active, when it is not.  Without a
+    ``timeout`` a run may take ten minutes, and once a run of all tests was green ten times as long
+    as the slowest of those, but at least one minute.  What the command prints is kept in ``logs``
+    and also goes to ``echo``.
     """
 
     def __init__(
@@ -76,66 +165,113 @@ class CommandGuard:
         command: Sequence[str],
         root: Path,
         logs: Path,
-        timeout: float = 600.0,
+        timeout: float | None = None,
         environment: Mapping[str, str] | None = None,
+        echo: BinaryIO | None = None,
     ) -> None:
         self._environment = dict(os.environ if environment is None else environment)
+        self._environment.pop(SESSION_VARIABLE, None)
         self._command = resolve(command, self._environment)
         self._root = root
         self._logs = logs
         self._timeout = timeout
+        self._slowest = 0.0
+        self._echo = echo
         self.description = shlex.join(command)
         self.notice: str | None = None
-        self._report: Path | None = None
+        self.selects = False
         self._activate_plugin()
 
-    def run(self, name: str) -> GuardResult:
-        """Run the command once.  Its whole process group is dead when this returns or raises."""
+    @property
+    def timeout(self) -> float:
+        """Seconds after which a run is stopped."""
+        if self._timeout is not None:
+            return self._timeout
+        if not self._slowest:
+            return TIMEOUT
+        return min(TIMEOUT, max(_LEAST_TIMEOUT, _TIMES_SLOWER * self._slowest))
+
+    def run(
+        self,
+        name: str,
+        selection: Selection = ALL,
+        tell: Callable[[str], None] = _silent,
+        record: Path | None = None,
+    ) -> GuardResult:
+        """Run the command once.  All its processes are dead when this returns or raises."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:80]}.txt"
-        if self._report is not None:
-            self._report.unlink(missing_ok=True)
+        environment = self._prepare(selection)
+        if record is not None:
+            environment = traced_environment(environment, self._root, str(record))
+        report = _Report()
+        timeout = self.timeout
         started = time.monotonic()
-        with open(log, "wb") as stream:
+        with (
+            open(log, "wb") as stream,
+            open(log, "rb") as printed,
+            contextlib.closing(
+                _Watch(printed, self._echo, self._report_file, report, tell)
+            ) as watch,
+        ):
             try:
-                process = subprocess.Popen(
-                    self._command,
-                    cwd=self._root,
-                    env=self._environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=os.name != "nt",
+                ended = processes.run(
+                    self._command, self._root, environment, stream, timeout, watch
                 )
             except OSError as error:
                 stream.write(f"{self.description}: {error}\n".encode())
                 return GuardResult(False, f"cannot run {self.description}: {error}", 0.0, log)
-            returncode = self._wait(process)
-        seconds = time.monotonic() - started
-        if returncode is None:
-            summary = f"no end after {self._timeout:g} s; stopped"
-            return GuardResult(False, summary, seconds, log, timed_out=True)
-        passed = self._passed()
-        ok = returncode == 0
-        summary = _last_line(log) or f"exit code {returncode}"
-        return GuardResult(ok, summary, seconds, log, returncode, passed=passed)
+            seconds = time.monotonic() - started
+            if ended.returncode is None and self._stacks_file.exists():
+                stream.write(b"\n" + self._stacks_file.read_bytes())
+        outcomes = report.outcomes if self.selects else None
+        if ended.returncode is None:
+            summary = f"no end after {timeout:g} s{report.place}; stopped"
+            return GuardResult(False, summary, seconds, log, timed_out=True, outcomes=outcomes)
+        ok = ended.returncode == 0
+        if report.begun and not report.has_ended:
+            ok = False
+            summary = f"the interpreter {_death(ended.returncode)}{report.place}"
+        else:
+            summary = _last_line(log) or f"exit code {ended.returncode}"
+        if ok and selection.only is None and record is None:
+            self._slowest = max(self._slowest, seconds)
+        return GuardResult(
+            ok, summary, seconds, log, ended.returncode, False, outcomes, ended.leftovers
+        )
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        try:
-            return process.wait(self._timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            _end(process)
+    @property
+    def _report_file(self) -> Path:
+        return self._logs / "outcomes.jsonl"
 
-    def _passed(self) -> frozenset[str] | None:
-        if self._report is None:
-            return None
-        try:
-            data = json.loads(self._report.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return frozenset(test for test, outcome in data.items() if outcome == "passed")
+    @property
+    def _orders_file(self) -> Path:
+        return self._logs / "orders.json"
+
+    @property
+    def _stacks_file(self) -> Path:
+        return self._logs / "stacks.txt"
+
+    def _prepare(self, selection: Selection) -> dict[str, str]:
+        """The variables of a run; what the last one left is gone."""
+        self._report_file.unlink(missing_ok=True)
+        self._stacks_file.unlink(missing_ok=True)
+        if not self.selects:
+            return self._environment
+        maxfail = {None: None, False: 0, True: 1}[selection.at_first_failure]
+        orders = {
+            "only": None if selection.only is None else sorted(selection.only),
+            "without": sorted(selection.without),
+            "first": list(selection.first),
+            "maxfail": maxfail,
+        }
+        self._orders_file.write_text(json.dumps(orders), encoding="utf-8")
+        return {
+            **self._environment,
+            REPORT_VARIABLE: str(self._report_file.absolute()),
+            ORDERS_VARIABLE: str(self._orders_file.absolute()),
+            STACKS_VARIABLE: str(self._stacks_file.absolute()),
+        }
 
     def _activate_plugin(self) -> None:
         interpreter = pytest_interpreter(self._command, self._environment)
@@ -167,99 +303,74 @@ class CommandGuard:
         # A plugin that the program does not use yet must not turn its strict warnings red.
         options = self._environment.get("PYTEST_ADDOPTS", "")
         self._environment["PYTEST_ADDOPTS"] = f"{options} {_UNSET_LOOP_SCOPE}".strip()
-        self._report = self._logs / "passed.json"
-        self._environment[REPORT_VARIABLE] = str(self._report.absolute())
+        self.selects = True
 
 
-def default_command(tests: Collection[str]) -> list[str] | None:
-    """pytest of this interpreter where there are ``tests``, else ``None``."""
-    return [sys.executable, "-m", "pytest", "-q", "-x"] if tests else None
+class _Watch:
+    """Follows a run: echoes what it prints, reads what the plugin tells, says how far it is."""
+
+    def __init__(
+        self,
+        printed: BinaryIO,
+        echo: BinaryIO | None,
+        report_file: Path,
+        report: _Report,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._printed = printed
+        self._echo = echo
+        self._report_file = report_file
+        self._report = report
+        self._tell = tell
+        self._told: BinaryIO | None = None
+        self._rest = b""
+        self._last = ""
+
+    def __call__(self) -> None:
+        if self._echo is not None and (text := self._printed.read()):
+            self._echo.write(text)
+            self._echo.flush()
+        if self._told is None:
+            if not self._report_file.exists():
+                return
+            self._told = open(self._report_file, "rb")  # noqa: SIM115 (see close)
+        *lines, self._rest = (self._rest + self._told.read()).split(b"\n")
+        for line in lines:
+            self._report.add(line)
+        if self._report.total and self._report.begun:
+            message = f"testing {self._report.begun} of {self._report.total}"
+            if message != self._last:
+                self._last = message
+                self._tell(message)
+
+    def close(self) -> None:
+        if self._told is not None:
+            self._told.close()
 
 
-def split(command: str) -> list[str]:
-    """Split a command line as a shell would, but without running one.
-
-    Raises:
-        ValueError: it is empty or a quotation is not closed.
-    """
-    words = shlex.split(command, posix=os.name != "nt")
-    if not words:
-        raise ValueError("the command is empty")
-    return words
-
-
-def resolve(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The command to run: ``pytest`` that is not on the path becomes this interpreter's."""
-    path = environment.get("PATH")
-    if command[0] in {"pytest", "py.test"} and shutil.which(command[0], path=path) is None:
-        return [sys.executable, "-m", "pytest", *command[1:]]
-    return list(command)
-
-
-def pytest_interpreter(command: Sequence[str], environment: Mapping[str, str]) -> list[str] | None:
-    """The interpreter that will run pytest, or ``None`` when that cannot be told."""
-    path = environment.get("PATH")
-    program = shutil.which(command[0], path=path)
-    if program is None:
-        return None
-    name = Path(program).name.lower()
-    if re.fullmatch(r"(python|pypy)[\d.]*(\.exe)?", name):
-        after = list(command[1:])
-        while after and after[0].startswith("-") and after[0] != "-m":
-            after = after[2:] if after[0] in {"-X", "-W"} else after[1:]
-        return [program] if after[:2] == ["-m", "pytest"] else None
-    if re.fullmatch(r"(pytest|py\.test)(\.exe)?", name):
-        return _script_interpreter(Path(program), path)
-    return None
-
-
-def _script_interpreter(script: Path, path: str | None) -> list[str] | None:
-    sibling = script.with_name("python.exe")
-    if script.suffix == ".exe":
-        return [str(sibling)] if sibling.exists() else None
-    with open(script, "rb") as stream:
-        lines = stream.read(2048).decode("utf-8", "replace").splitlines()
-    if not lines or not lines[0].startswith("#!"):
-        return None
-    words = lines[0][2:].split()
-    if words and Path(words[0]).name == "sh" and len(lines) > 1:
-        # The form installers write when the interpreter's path is too long or has a space.
-        found = re.match(r"'''exec' (\"[^\"]+\"|\S+)", lines[1])
-        return [found.group(1).strip('"')] if found else None
-    if words and Path(words[0]).name == "env":
-        words = [word for word in words[1:] if not word.startswith("-")]
-        found_program = shutil.which(words[0], path=path) if words else None
-        return [found_program] if found_program else None
-    return words or None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of the process group, politely first."""
-    if os.name == "nt":
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        return
-    if process.poll() is None and _signal_group(process.pid, signal.SIGTERM):
-        # One that ignores the request is not asked again: the kill below ends it.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_TERMINATION_GRACE)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _signal_group(group: int, number: int) -> bool:
+def _death(returncode: int) -> str:
+    if returncode >= 0:
+        return f"ended with {returncode} before pytest did"
     try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+        return f"died of {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"died of signal {-returncode}"
+
+
+def _tail(log: Path) -> list[str]:
+    """The last lines of a log, however large it is; the first may be cut."""
+    try:
+        with open(log, "rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+            return stream.read().decode("utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _last_line(log: Path) -> str:
     """pytest's closing line without its rule, or the last line of any other command."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    for line in reversed(lines):
+    for line in reversed(_tail(log)):
         stripped = re.sub(r"\x1b\[[0-9;]*m", "", line).strip().strip("=").strip()
         if stripped:
             return stripped[:200]

@@ -70,10 +70,16 @@ class Kept:
     kind: str
     title: str
     cause: str
-    """``check``, ``integrity``, ``guard``, ``timeout``, ``commit``, ``undo`` or ``skip``."""
+    """``check``, ``integrity``, ``guard``, ``timeout``, ``unguarded``, ``commit``, ``undo`` or
+    ``skip``."""
     detail: str
     log: str | None = None
     time: str = ""
+    members: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    """Ids of the tests that failed, as far as the guard told them."""
+    proposal: str | None = None
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,29 @@ class History:
     pending: StepRecord | None = None
     last: int = 0
     """The highest step number used so far."""
+    unproven: tuple[int, ...] = ()
+    """Numbers of the latest steps that were kept after a part of the suite, not yet the whole."""
+    aside: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the tests that guard runs leave out, with the reason: ``flaky`` or ``red``."""
 
     @property
     def kept_keys(self) -> frozenset[str]:
         return frozenset(self.kept)
+
+    @property
+    def blamed(self) -> tuple[Kept, ...]:
+        """The steps that were kept back for good: those are left out whose functions were tried
+        again in smaller steps, because these are what tells."""
+        done = {member for entry in self.applied for member in entry.step.members}
+        entries = list(self.kept.values())
+
+        def is_narrowed(entry: Kept) -> bool:
+            members = set(entry.members)
+            smaller = [set(e.members) for e in entries if e is not entry and e.members]
+            within = done.union(*(names for names in smaller if names < members))
+            return len(members) > 1 and members <= within
+
+        return tuple(entry for entry in entries if not is_narrowed(entry))
 
 
 class Ledger:
@@ -144,6 +169,8 @@ class Ledger:
         kept: dict[str, Kept] = {}
         pending: StepRecord | None = None
         last = 0
+        unproven: list[int] = []
+        aside: dict[str, str] = {}
         for record in self.records():
             event = record["event"]
             if event == "intent":
@@ -154,7 +181,9 @@ class Ledger:
                     undone = applied.pop(number, None)
                     if undone is not None and pending.keep:
                         kept[undone.step.key] = _kept_by_undo(undone.step, record)
+                unproven = [number for number in unproven if number not in pending.undoes]
                 if not pending.undoes:
+                    unproven = [*unproven, pending.n] if _is_partly(record) else []
                     kept.pop(pending.key, None)
                     applied[pending.n] = Applied(
                         pending,
@@ -174,7 +203,20 @@ class Ledger:
                 kept.pop(record["key"], None)
             elif event == "retry":
                 kept.clear()
-        return History(tuple(applied.values()), kept, pending, last)
+            elif event == "whole":
+                unproven = []
+            elif event == "baseline":
+                aside = record["aside"]
+            elif event == "unstable":
+                aside = {**aside, **record["aside"]}
+        return History(tuple(applied.values()), kept, pending, last, tuple(unproven), aside)
+
+
+def _is_partly(record: Mapping[str, Any]) -> bool:
+    """Whether a step that was kept is still to be proved by the whole suite. One that was found
+    committed after a kill is: what its guard was is not known."""
+    guard = record.get("guard")
+    return guard is None or guard.get("tests") == "reached"
 
 
 def _cut_torn_line(stream: Any) -> None:
@@ -224,11 +266,14 @@ def _kept(record: Mapping[str, Any]) -> Kept:
         detail=record["detail"],
         log=record.get("log"),
         time=record["time"],
+        members=tuple(record.get("members", ())),
+        failed=tuple(record.get("failed", ())),
+        proposal=record.get("proposal"),
     )
 
 
 def _kept_by_undo(step: StepRecord, record: Mapping[str, Any]) -> Kept:
     return Kept(
         step.n, step.key, step.kind, step.title, "undo", "taken back on request", None,
-        record["time"],
+        record["time"], step.members,
     )  # fmt: skip

@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bridgekit_codemods.migration import files
+from bridgekit_codemods.migration.blaming import Blamer
 from bridgekit_codemods.migration.checks import check_changes
-from bridgekit_codemods.migration.errors import (
-    BaselineError,
-    CommitError,
-    MigrationError,
-    PlannerError,
-)
-from bridgekit_codemods.migration.guard import Guard, GuardResult
+from bridgekit_codemods.migration.errors import CommitError, MigrationError, PlannerError
+from bridgekit_codemods.migration.guard import Guard
 from bridgekit_codemods.migration.integrity import check_tests
 from bridgekit_codemods.migration.ledger import Applied, Kept, StepRecord
+from bridgekit_codemods.migration.messages import commit_message
+from bridgekit_codemods.migration.policy import GuardPolicy
+from bridgekit_codemods.migration.proving import Choice, Prover, Refusal, proposal
 from bridgekit_codemods.migration.session import Session
 from bridgekit_codemods.planning.steps import Finding, Planner, Step
 
 Sources = Mapping[str, bytes]
 ReadSources = Callable[[Path], Sources]
+DEFAULT_POLICY = GuardPolicy()
 _COMMIT_FAILURES = 3
 
 
@@ -57,13 +57,6 @@ class Outcome:
     """Key of the step that ``until`` named, when the walk ended there."""
 
 
-@dataclass(frozen=True)
-class _Refusal:
-    cause: str
-    detail: str
-    log: Path | None = None
-
-
 class Runner:
     """Walks one program.  Used once, by one thread, inside an open session."""
 
@@ -74,13 +67,16 @@ class Runner:
         guard: Guard,
         read_sources: ReadSources,
         observer: Observer,
+        policy: GuardPolicy = DEFAULT_POLICY,
     ) -> None:
         self._session = session
         self._planner = planner
         self._guard = guard
+        self._policy = policy
         self._read_sources = read_sources
         self._observer = observer
-        self._baseline: GuardResult | None = None
+        self._prover = Prover(guard, policy, session.ledger, observer)
+        self._blamer = Blamer(session, self._prover)
         self._seen: set[str] = set()
         self._commit_failures = 0
 
@@ -103,19 +99,21 @@ class Runner:
         if retry and session.ledger.history().kept:
             session.ledger.append("retry")
         done = 0
-        stopped_at = None
         while True:
             history = session.ledger.history()
             number = len(history.applied) + 1
-            if until is not None and (found := named(until, history.applied)):
-                stopped_at = found
-                break
+            stopped_at = named(until, history.applied) if until is not None else None
             sources = self._read_sources(session.root)
-            step = self._next_step(sources, history.kept_keys)
+            step = None
+            if stopped_at is None:
+                step = self._next_step(sources, history.kept_keys)
             if step is None:
-                break
-            if self._baseline is None:
-                self._baseline = self._run_baseline()
+                if self._is_proved_whole():
+                    break
+                self._seen.clear()
+                continue
+            if self._prover.baseline is None:
+                self._prover.begin(sources)
                 session.workspace.enter()
             if self._attempt(history.last + 1, number, step, sources):
                 done += 1
@@ -151,21 +149,37 @@ class Runner:
             if files.read(files.locate(self._session.root, path)) != data
         }
 
-    def _run_baseline(self) -> GuardResult:
-        if self._guard.notice:
-            self._observer.note(self._guard.notice)
-        self._observer.started(0, f"The guard before the first step: {self._guard.description}", "")
-        self._observer.state("testing")
-        result = self._guard.run("0000-baseline")
-        if not result.ok:
+    def _is_proved_whole(self) -> bool:
+        """Run the whole suite where the last steps saw a part of it; red steps are taken back."""
+        ledger, prover = self._session.ledger, self._prover
+        while ledger.history().unproven:
+            self._observer.started(0, f"The whole suite at the end: {self._guard.description}", "")
+            self._observer.state("testing")
+            name = f"{ledger.history().last:04}-whole"
+            selection = prover.whole()
+            result = self._guard.run(name, selection, self._observer.state)
+            refusal = prover.judge(result, selection)
+            if refusal is None:
+                self._observer.finished("green", result.summary, result.seconds)
+                ledger.append(
+                    "whole", summary=result.summary, seconds=round(result.seconds, 2),
+                    log=_relative(result.log, self._session.root),
+                )  # fmt: skip
+                return True
             self._observer.finished("red", result.summary, result.seconds)
-            what = "does not end" if result.timed_out else "fails"
-            raise BaselineError(
-                f"the guard {what} before the first step ({result.summary}); nothing was changed",
-                result.output(),
-            )
-        self._observer.finished("green", result.summary, result.seconds)
-        return result
+            if result.failed and self._blamer.is_unstable(name, result.failed):
+                prover.set_aside(result.failed)
+                continue
+            applied = len(ledger.history().applied)
+            self._blamer.settle(name, result.failed, refusal)
+            if len(ledger.history().applied) < applied:
+                return False
+            if not result.failed:
+                raise MigrationError(
+                    f"the whole suite is red at the end ({result.summary}), and no step is to "
+                    f"blame; its output is in {_relative(result.log, self._session.root)}"
+                )
+        return True
 
     def _attempt(self, n: int, number: int, step: Step, sources: Sources) -> bool:
         """Try one step; whether it is now part of the program."""
@@ -176,6 +190,10 @@ class Runner:
         refusal = self._check(step, changes, sources)
         if refusal is not None:
             self._keep_back(n, step, refusal, started)
+            return False
+        choice = self._prover.choose(step, sources, changes)
+        if choice.unguarded and not self._policy.allow_unguarded:
+            self._keep_back(n, step, _unguarded(choice), started)
             return False
         record = StepRecord(
             n=n,
@@ -190,7 +208,7 @@ class Runner:
         expected = {path: sources[path] for path in changes if path in sources}
         record = session.transaction.begin(record, changes, expected)
         try:
-            refusal, commit, guard = self._apply(record, step, changes)
+            refusal, commit, guard = self._apply(record, step, changes, choice)
         except BaseException:
             # Once the commit exists the step is part of the program; the next run records it.
             if session.workspace.is_committed(record) is None:
@@ -199,6 +217,15 @@ class Runner:
             raise
         if refusal is not None:
             self._undo(record)
+            if refusal.cause in {"guard", "timeout"}:
+                session.ledger.append("restored", n=n, key=step.key)
+                name = f"{n:04}-{step.key[:60]}"
+                if not self._blamer.is_the_steps(name, choice.selection):
+                    self._observer.finished(
+                        "again", "it is not to blame", time.monotonic() - started
+                    )
+                    self._seen.clear()
+                    return False
             self._keep_back(n, step, refusal, started)
             if self._commit_failures >= _COMMIT_FAILURES:
                 raise MigrationError(
@@ -215,33 +242,40 @@ class Runner:
             findings=[asdict(finding) for finding in step.findings],
         )
         session.crash_point("done")
-        self._observer.finished("done", guard["summary"], time.monotonic() - started)
+        self._prover.kept(sources, changes)
+        self._observer.finished("done", _told(guard), time.monotonic() - started)
         return True
 
     def _check(
         self, step: Step, changes: Mapping[str, bytes | None], sources: Sources
-    ) -> _Refusal | None:
+    ) -> Refusal | None:
         """Everything that can be said without touching the files."""
         self._observer.state("checking")
         if messages := check_changes(sources, changes):
-            return _Refusal("check", "\n".join(messages))
+            return Refusal("check", "\n".join(messages))
         if messages := check_tests(sources, changes):
-            return _Refusal("integrity", "\n".join(messages))
+            return Refusal("integrity", "\n".join(messages))
         if messages := self._planner.verify(step, overlay(sources, changes)):
-            return _Refusal("check", "\n".join(messages))
+            return Refusal("check", "\n".join(messages))
         return None
 
     def _apply(
-        self, record: StepRecord, step: Step, changes: Mapping[str, bytes | None]
-    ) -> tuple[_Refusal | None, str | None, dict[str, Any]]:
+        self,
+        record: StepRecord,
+        step: Step,
+        changes: Mapping[str, bytes | None],
+        choice: Choice,
+    ) -> tuple[Refusal | None, str | None, dict[str, Any]]:
         session = self._session
         self._observer.state("writing")
         session.transaction.write(record, changes)
         session.crash_point("written")
         self._observer.state("testing")
-        result = self._guard.run(f"{record.n:04}-{step.key}")
+        result = self._guard.run(
+            f"{record.n:04}-{step.key}", choice.selection, self._observer.state
+        )
         session.crash_point("tested")
-        if refusal := self._judge(result):
+        if refusal := self._prover.judge(result, choice.selection):
             return refusal, None, {}
         for change in record.files:
             if files.digest(files.read(session.root / change.path)) != change.after:
@@ -252,29 +286,19 @@ class Runner:
             "summary": result.summary,
             "seconds": round(result.seconds, 2),
             "log": _relative(result.log, session.root),
+            **self._prover.summary(choice, result),
         }
+        if result.leftovers:
+            self._observer.note(f"the guard left processes behind: {', '.join(result.leftovers)}")
         before = session.transaction.old_contents(record, list(changes))
         try:
-            commit = session.workspace.commit(
-                record, commit_message(step, self._guard.description, result), before
-            )
+            commit = session.workspace.commit(record, commit_message(step, guard), before)
         except CommitError as error:
             self._commit_failures += 1
-            return _Refusal("commit", str(error)), None, {}
+            return Refusal("commit", str(error)), None, {}
         self._commit_failures = 0
         session.crash_point("committed")
         return None, commit, guard
-
-    def _judge(self, result: GuardResult) -> _Refusal | None:
-        if result.timed_out:
-            return _Refusal("timeout", f"{result.summary}\n{result.output()}", result.log)
-        if not result.ok:
-            return _Refusal("guard", result.output() or result.summary, result.log)
-        before = self._baseline.passed if self._baseline else None
-        if before and result.passed is not None and (lost := before - result.passed):
-            shown = "\n".join(sorted(lost)[:20])
-            return _Refusal("guard", f"tests that passed before did not run:\n{shown}", result.log)
-        return None
 
     def _undo(self, record: StepRecord) -> None:
         self._session.workspace.release(record)
@@ -284,7 +308,7 @@ class Runner:
                 f".bridgekit/conflicts/{record.n:04}"
             )
 
-    def _keep_back(self, n: int, step: Step, refusal: _Refusal, started: float) -> None:
+    def _keep_back(self, n: int, step: Step, refusal: Refusal, started: float) -> None:
         self._session.ledger.append(
             "kept",
             n=n,
@@ -294,6 +318,9 @@ class Runner:
             cause=refusal.cause,
             detail=refusal.detail,
             log=_relative(refusal.log, self._session.root),
+            members=list(step.members),
+            failed=list(refusal.failed),
+            proposal=proposal(step, refusal),
         )
         self._session.crash_point("kept")
         self._observer.finished(
@@ -330,15 +357,16 @@ def tree_digest(sources: Sources) -> str:
     return files.digest("".join(lines).encode("utf-8", "surrogateescape")) or ""
 
 
-def commit_message(step: Step, command: str, result: GuardResult) -> str:
-    """Subject, what changed together, which bridges, which tests; the key as a trailer."""
-    parts = [step.title, "Changes together:\n" + "\n".join(f"- {name}" for name in step.members)]
-    for label, names in (("added", step.bridges_added), ("removed", step.bridges_removed)):
-        if names:
-            parts.append(f"Bridges {label}:\n" + "\n".join(f"- {name}" for name in names))
-    parts.append(f"Guard: {command}\n{result.summary}")
-    parts.append(f"Bridgekit-Step: {step.key}\n")
-    return "\n\n".join(parts)
+def _unguarded(choice: Choice) -> Refusal:
+    names = choice.reached.unreached if choice.reached is not None else ()
+    return Refusal("unguarded", "no test runs what it changes:\n" + "\n".join(names))
+
+
+def _told(guard: Mapping[str, Any]) -> str:
+    """The tests' own summary, and what of them it is about."""
+    if guard.get("tests") == "reached":
+        return f"{guard['summary']} ({guard['ran']} of {guard['of']} tests reach it)"
+    return f"{guard['summary']}{', unguarded' if guard.get('unguarded') else ''}"
 
 
 def _relative(path: Path | None, root: Path) -> str | None:

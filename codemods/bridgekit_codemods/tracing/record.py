@@ -50,6 +50,9 @@ class Trace:
     outside: dict[Definition, set[str]] = field(default_factory=dict)
     tests: dict[str, set[Definition]] = field(default_factory=dict)
     executed: set[Definition] = field(default_factory=set)
+    shared: set[Definition] = field(default_factory=set)
+    """What ran outside of any test or for several: at import, in other processes, in fixtures of a
+    wider scope."""
 
     def add(self, data: Mapping[str, Any]) -> None:
         """Take in what one process wrote. Raises KeyError and the like for other data."""
@@ -66,6 +69,7 @@ class Trace:
             self.outside.setdefault(functions[int(index)], set()).update(callers)
         for test, indices in data["tests"].items():
             self.tests.setdefault(test, set()).update(functions[i] for i in indices)
+        self.shared.update(functions[i] for i in data["shared"])
 
     def tests_of(self, path: str, line: int) -> tuple[str, ...]:
         """The tests in which the function that begins there ran, in order."""
@@ -99,6 +103,7 @@ class Trace:
             "calls": sorted(calls),
             "outside": {str(index[f]): sorted(names) for f, names in sorted(self.outside.items())},
             "tests": {t: sorted(index[f] for f in fs) for t, fs in sorted(self.tests.items())},
+            "shared": sorted(index[f] for f in self.shared),
         }
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
 
@@ -139,6 +144,7 @@ class Trace:
             if functions[int(index)].path in files:
                 trace.outside[functions[int(index)]] = set(names)
         trace.tests = {test: kept(indices) for test, indices in value["tests"].items()}
+        trace.shared = kept(value.get("shared", ()))  # older records do not tell
         return trace
 
 

@@ -57,9 +57,7 @@ def run(
             )
         except OSError as error:
             raise TraceError(f"cannot run {command[0]}: {error.strerror or error}") from error
-        trace = Trace(command=" ".join(command))
-        for part in sorted(Path(directory).glob("*.json")):
-            trace.add(json.loads(part.read_bytes()))
+        trace = collected(Path(directory), command)
     if not trace.executed:
         raise TraceError(
             "no function of the program was seen to run; is the command's interpreter Python?"
@@ -71,6 +69,14 @@ def run(
         ignore.write_text("*\n", encoding="utf-8")
     file.write_text(trace.dump(sources), encoding="utf-8")
     return TraceRun(trace, done.returncode, time.monotonic() - started, file)
+
+
+def collected(directory: Path, command: Sequence[str]) -> Trace:
+    """What the interpreters of a run wrote into `directory`."""
+    trace = Trace(command=" ".join(command))
+    for part in sorted(directory.glob("*.json")):
+        trace.add(json.loads(part.read_bytes()))
+    return trace
 
 
 def traced_environment(given: Mapping[str, str], root: Path, out: str) -> dict[str, str]:

@@ -27,8 +27,10 @@ from bridgekit.cli.target import (
     open_target,
     planner_for,
 )
+from bridgekit_codemods.migration.commands import default_command, split
 from bridgekit_codemods.migration.continuing import settle_scope
-from bridgekit_codemods.migration.guard import CommandGuard, default_command, split
+from bridgekit_codemods.migration.guard import CommandGuard
+from bridgekit_codemods.migration.policy import GuardPolicy
 from bridgekit_codemods.migration.runner import Runner
 from bridgekit_codemods.migration.session import open_session
 from bridgekit_codemods.program.source import read_sources
@@ -43,8 +45,37 @@ def command(
         typer.Option(help="Test command that must pass after every step.", metavar="COMMAND"),
     ] = None,
     guard_timeout: Annotated[
-        float, typer.Option(help="Seconds after which a guard run counts as red.", min=0.1)
-    ] = 600.0,
+        float | None,
+        typer.Option(
+            help="Seconds after which a guard run counts as red; by default 600, and once the "
+            "suite's time is known ten times that, but at least 60.",
+            min=0.1,
+            show_default=False,
+        ),
+    ] = None,
+    guard_output: Annotated[
+        bool, typer.Option("--guard-output", help="Show what the guard prints while it runs.")
+    ] = False,
+    baseline_runs: Annotated[
+        int, typer.Option(help="How often the guard runs before the first step.", min=1)
+    ] = GuardPolicy.baseline_runs,
+    allow_red: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tests that are red before the first step and may be: left out of the guard.",
+            metavar="PATTERN",
+        ),
+    ] = None,
+    whole_suite: Annotated[
+        bool, typer.Option("--whole-suite", help="Run all tests after every step.")
+    ] = False,
+    whole_every: Annotated[
+        int, typer.Option(help="Run all tests at least after so many steps.", min=1)
+    ] = GuardPolicy.whole_every,
+    allow_unguarded: Annotated[
+        bool,
+        typer.Option("--allow-unguarded", help="Take steps whose functions no test runs."),
+    ] = GuardPolicy.allow_unguarded,
     write: Annotated[
         bool, typer.Option("--write/--dry-run", help="Apply the steps, or only show them.")
     ] = False,
@@ -86,8 +117,15 @@ def command(
         with open_session(target.root) as session, progress(Printer()) as observer:
             if note := settle_scope(session.ledger, scope, rescope):
                 observer.note(note)
-            tests = CommandGuard(words, target.root, session.state / "logs", guard_timeout)
-            runner = Runner(session, planner, tests, read_sources, observer)
+            tests = CommandGuard(
+                words, target.root, session.state / "logs", guard_timeout,
+                echo=sys.stderr.buffer if guard_output else None,
+            )  # fmt: skip
+            policy = GuardPolicy(
+                baseline_runs, tuple(allow_red or ()), not whole_suite, whole_every,
+                allow_unguarded,
+            )  # fmt: skip
+            runner = Runner(session, planner, tests, read_sources, observer, policy)
             outcome = runner.run(until, retry)
     printer = Printer()
     printer.print(lines.kept(entry) for entry in outcome.kept)

@@ -11,7 +11,8 @@ Load it with ``-p bridgekit.testing.guard`` (or ``PYTEST_PLUGINS``).  A test fai
 What happens outside any test fails the session.  The project's own ``filterwarnings`` have no say:
 the interpreter's hook for never-awaited coroutines is used, not the warning it makes.
 
-With ``BRIDGEKIT_GUARD_REPORT`` set to a path, the outcome of every test is written there as JSON.
+With ``BRIDGEKIT_GUARD_REPORT`` set to a path, the outcome of every test is appended there while the
+session runs, one JSON object a line.
 
 Loops written in C that do not use asyncio's callbacks (uvloop) are not watched.
 """
@@ -20,22 +21,20 @@ from __future__ import annotations
 
 import gc
 import inspect
-import json
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridgekit.testing._loops import LoopWatch
+from bridgekit.testing._orders import take_part
 
 ORIGIN_DEPTH = 5
-REPORT_VARIABLE = "BRIDGEKIT_GUARD_REPORT"
 _BLOCK_VARIABLE = "BRIDGEKIT_LOOP_BLOCK"
 _BLOCK_INI = "bridgekit_loop_block"
 _DEFAULT_BLOCK = "1.0"
@@ -49,7 +48,6 @@ class Guard:
 
     def __init__(self, block_seconds: float) -> None:
         self._offences: list[str] = []
-        self._outcomes: dict[str, str] = {}
         self._leftover: list[str] = []
         self._watch = LoopWatch(block_seconds, self._offences.append) if block_seconds else None
         self._undo: list[Callable[[], None]] = []
@@ -154,12 +152,6 @@ class Guard:
             report.longrepr = f"{item.nodeid} is an async def that no plugin runs"
         return report
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        known = self._outcomes.get(report.nodeid)
-        if report.when == "call" or report.outcome != "passed":
-            worse = known in {"failed", "skipped"} and report.outcome == "passed"
-            self._outcomes[report.nodeid] = known if known and worse else report.outcome
-
     # Session
 
     def pytest_collection_finish(self) -> None:
@@ -189,9 +181,6 @@ class Guard:
         self._leftover += self.drain()
         if self._leftover and session.exitstatus in {0, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        target = os.environ.get(REPORT_VARIABLE)
-        if target and not hasattr(session.config, "workerinput"):
-            Path(target).write_text(json.dumps(self._outcomes), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._leftover:
@@ -214,6 +203,7 @@ def pytest_configure(config: pytest.Config) -> None:
     guard.install()
     config.add_cleanup(guard.uninstall)
     config.pluginmanager.register(guard, "bridgekit-guard")
+    take_part(config)
 
 
 def describe(coroutine: Any) -> str:

@@ -4,7 +4,9 @@ It runs in the environment of the traced program, next to whatever the program d
 
 * calls: which function of the program each call expression of the program reached;
 * functions of the program that other code called, and which code that was;
-* for every pytest test, the functions of the program that ran in it.
+* for every pytest test, the functions of the program that ran in it;
+* the functions that ran outside of any test: at import, in other processes, and in fixtures that
+  several tests share.
 
 From Python 3.12 on `bridgekit_trace_monitoring` sees the calls. Before, or where
 `BRIDGEKIT_TRACE_HOOK` is `profile`, it is a profile hook, which every call in the process passes
@@ -48,7 +50,8 @@ class Collector:
         self.calls: set[tuple[int, int, int]] = set()
         self.outside: dict[int, set[str]] = {}
         self.tests: dict[str, set[int]] = {}
-        self.current: set[int] = set()
+        self.shared: set[int] = set()
+        self.current: set[int] = self.shared
         self.rearm: Callable[[], None] | None = None  # makes every place report once more
         self.written = False
 
@@ -93,7 +96,20 @@ class Collector:
             self.rearm()
 
     def end(self) -> None:
-        self.current = set()
+        self.current = self.shared
+
+    def share(self) -> set[int]:
+        """From here on, functions run for several tests; returns what `resume` wants."""
+        before, self.current = self.current, self.shared
+        if self.rearm is not None:
+            self.rearm()
+        return before
+
+    def resume(self, before: set[int]) -> None:
+        """From here on, functions run again for the test that `share` interrupted."""
+        self.current = before
+        if self.rearm is not None:
+            self.rearm()
 
     # -- the profile hook ------------------------------------------------------------------
 
@@ -179,6 +195,7 @@ class Collector:
             "tests": {
                 name: sorted(indices[k] for k in keys) for name, keys in list(self.tests.items())
             },
+            "shared": sorted(indices[k] for k in list(self.shared) if k in indices),
         }
         target = os.path.join(self.out, f"{os.getpid()}-{threading.get_ident()}.json")
         with open(target, "w", encoding="utf-8") as file:

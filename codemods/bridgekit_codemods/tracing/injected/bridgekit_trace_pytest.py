@@ -19,6 +19,18 @@ def pytest_runtest_protocol(item: Any, nextitem: Any) -> Iterator[None]:
         collector.end()
 
 
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> Iterator[None]:
+    """What a fixture for several tests runs is not this one's alone."""
+    collector = bridgekit_trace_collector.collector
+    if collector is None or fixturedef.scope == "function":
+        yield
+        return
+    before = collector.share()
+    yield
+    collector.resume(before)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: Any) -> None:
     """Workers of xdist end without the interpreter's own clean-up."""
