@@ -41,6 +41,17 @@ OWN = frozenset({"app"})
             "from bridgekit import to_thread, a\n\na()\n",
         ),
         ("x = 1\n", [("os", None)], "import os\n\nx = 1\n"),
+        (
+            '__all__ = ["f"]\n\nimport os\n\nfrom bridgekit import async_to_sync\n\nos.f()\n',
+            [("bridgekit", "async_to_sync"), ("os", None)],
+            '__all__ = ["f"]\n\nimport os\n\nfrom bridgekit import async_to_sync\n\nos.f()\n',
+        ),
+        (
+            '__all__ = ["f"]\n\nimport os\n\nimport flask\n\nos.f(flask)\n',
+            [("bridgekit", "async_to_sync")],
+            '__all__ = ["f"]\n\nimport os\n\nimport flask\nfrom bridgekit import async_to_sync\n\n'
+            "os.f(flask)\n",
+        ),
     ],
 )
 def test_place(before: str, wanted: list[tuple[str, str | None]], after: str) -> None:

@@ -36,6 +36,7 @@ def change_imports(
     section.
     """
     additions = [change for change in changes if change.action == "add"]
+    additions = [change for change in additions if not _is_there(module, change)]
     if additions:
         module = _with_added(module, additions, first_party)
     drops = [change for change in changes if change.action == "drop"]
@@ -66,10 +67,38 @@ def _with_added(
         AddImportsVisitor.add_needed_import(context, change.module, change.name, change.alias)
     after = AddImportsVisitor(context).transform_module(before)
     body = list(in_their_sections(before, after, first_party).body)
+    if before.body and before.code_for_node(body[0]).strip() == _code(before.body[0]).strip():
+        # The visitor puts an empty line between the imports it adds and what follows them.
+        body[0] = body[0].with_changes(leading_lines=before.body[0].leading_lines)
     if rest:
         stand_in = body.pop()
         body += [rest[0].with_changes(leading_lines=stand_in.leading_lines), *rest[1:]]
     return module.with_changes(body=body)
+
+
+def _is_there(module: cst.Module, wanted: ImportChange) -> bool:
+    """Says whether a line of the module imports it already; LibCST looks at the topmost only."""
+    for statement in module.body:
+        if not isinstance(statement, cst.SimpleStatementLine):
+            continue
+        for small in statement.body:
+            match small:
+                case cst.ImportFrom(relative=(), names=names) if wanted.name is not None:
+                    if isinstance(names, cst.ImportStar):
+                        continue
+                    home = get_full_name_for_node(small.module) if small.module else None
+                    pairs = [(a.evaluated_name, a.evaluated_alias) for a in names]
+                    if home == wanted.module and (wanted.name, wanted.alias) in pairs:
+                        return True
+                case cst.Import() if wanted.name is None:
+                    pairs = [(a.evaluated_name, a.evaluated_alias) for a in small.names]
+                    if (wanted.module, wanted.alias) in pairs:
+                        return True
+    return False
+
+
+def _code(statement: cst.CSTNode) -> str:
+    return cst.Module([]).code_for_node(statement)
 
 
 def _is_import_line(statement: cst.CSTNode) -> bool:

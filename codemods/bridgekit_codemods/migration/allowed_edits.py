@@ -11,6 +11,8 @@ import ast
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from bridgekit_codemods.planning.bridges import THREAD_OPTIONS
+
 ExpressionRule = Callable[[ast.expr], ast.expr]
 _Node = TypeVar("_Node", bound=ast.AST)
 
@@ -45,6 +47,8 @@ NAMES = {
 WORDS = {
     "AsyncMock": "Mock",
     "MagicMock": "Mock",
+    "FaceMock": "Mock",
+    "MagicFaceMock": "Mock",
     "AsyncClient": "Client",
     "AsyncSession": "Session",
     "is_success": "ok",
@@ -73,9 +77,6 @@ KEYWORDS = {"form": "data"}
 
 CALLS_ITS_FIRST = frozenset({"to_thread.run_sync", "asyncio.to_thread", "from_thread.run"})
 """``wrapper(f, a)`` is ``f(a)``; matched against the end of the dotted name."""
-
-BRIDGE_OPTIONS = frozenset({"affinity", "limiter", "abandon_on_cancel"})
-"""Keyword arguments of such a wrapper that are its own."""
 
 RETURNS_ITS_FIRST = frozenset({"sync_to_async", "async_to_sync", "asyncio.run", "anyio.run"})
 """``wrapper(x)`` is ``x``; matched against the end of the dotted name."""
@@ -165,7 +166,7 @@ class Normaliser(ast.NodeTransformer):
 def _called(node: ast.Call) -> ast.expr:
     """``f(a)`` for ``wrapper(f, a)``, through ``partial`` and a plain lambda."""
     first, rest = node.args[0], node.args[1:]
-    keywords = [keyword for keyword in node.keywords if keyword.arg not in BRIDGE_OPTIONS]
+    keywords = [keyword for keyword in node.keywords if keyword.arg not in THREAD_OPTIONS]
     if isinstance(first, ast.Lambda) and not rest and not ast.unparse(first.args):
         return first.body
     if isinstance(first, ast.Call) and _ends(dotted(first.func) or "", {"partial"}):

@@ -15,6 +15,14 @@ _INTO_THREAD = (
     "bridgekit.async_iterator", "bridgekit.async_context_manager",
 )  # fmt: skip
 
+THREAD_OPTIONS = frozenset(
+    {
+        "abandon_on_cancel", "affinity", "cancel_grace", "context", "executor", "limiter",
+        "on_abandoned", "timeout",
+    }
+)  # fmt: skip
+"""Keywords of `to_thread.run_sync` that are its own and do not reach the function."""
+
 
 def is_thread_bridge(dotted: str | None) -> bool:
     """Says whether `dotted` runs the function it is given in a worker thread."""

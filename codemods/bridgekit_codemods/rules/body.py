@@ -20,7 +20,7 @@ from bridgekit_codemods.planning.blocks import (
     stream_uses,
     with_around,
 )
-from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
+from bridgekit_codemods.planning.bridges import THREAD_OPTIONS, TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
 from bridgekit_codemods.planning.generators import first_name, generator_around
 from bridgekit_codemods.planning.obstacles import Obstacles
@@ -42,8 +42,6 @@ from bridgekit_codemods.rules.own_loops import (
     hands_a_coroutine_on,
 )
 from bridgekit_codemods.rules.waiting_blocks import drive_block, drive_loop
-
-_BRIDGE_OPTIONS = frozenset({"limiter", "abandon_on_cancel", "affinity"})
 
 
 class Unconvertible(Exception):
@@ -411,7 +409,7 @@ class BodyRewriter:
     def _clashes(node: ast.expr) -> bool:
         """Says whether a keyword of the call would be taken for an option of the bridge."""
         return isinstance(node, ast.Call) and any(
-            keyword.arg is None or keyword.arg in _BRIDGE_OPTIONS for keyword in node.keywords
+            keyword.arg is None or keyword.arg in THREAD_OPTIONS for keyword in node.keywords
         )
 
 

@@ -26,6 +26,7 @@ from bridgekit_codemods.rules.base import Draft, Granularity, Options, Safety
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
 from bridgekit_codemods.rules.decorator_shapes import can_be_two_coloured
 from bridgekit_codemods.rules.definitions import flip_in_place, flip_to_twin, rename_cache_uses
+from bridgekit_codemods.rules.face_mocks import give_mocks_faces
 from bridgekit_codemods.rules.flask_bridge import own_applications
 from bridgekit_codemods.rules.names import import_twins
 from bridgekit_codemods.rules.patches import retarget_patches
@@ -276,6 +277,7 @@ class Walk:
                     rewriter.renamed_calls.setdefault(place, []).extend(uses)
         import_twins(self.program, draft, rewriter.renamed_calls)
         retarget_patches(self.colours, draft, flipped)
+        give_mocks_faces(self.colours, draft, flipped)
         return draft, added + rewriter.bridges_added
 
     def build(self, key: str, members: list[Function]) -> Step:

@@ -50,10 +50,11 @@ def _within_reach(colours: Colours, patch: PatchTarget, sites: list[CallSite]) -
     A test that goes through the test client reaches views that the call graph does not show; then
     all sites count.
     """
-    if patch.user is None:
+    user = patch.user or _decorated(colours, patch)
+    if user is None:
         return sites
-    seen = {patch.user}
-    pending = [patch.user]
+    seen = {user}
+    pending = [user]
     while pending:
         for site in colours.sites(pending.pop()):
             for target in site.targets:
@@ -63,6 +64,16 @@ def _within_reach(colours: Colours, patch: PatchTarget, sites: list[CallSite]) -
                     pending.append(function)
     reached = [site for site in sites if site.caller in seen]
     return reached or sites
+
+
+def _decorated(colours: Colours, patch: PatchTarget) -> Function | None:
+    """The test that the patch decorates, if it is a decorator of one."""
+    node = colours.parents(patch.path).get(patch.node)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for function in colours.program.functions.values():
+            if function.node is node:
+                return function
+    return None
 
 
 @dataclass(frozen=True)
@@ -104,21 +115,17 @@ def _async_place(colours: Colours, patch: PatchTarget, flipped: set[Function]) -
 def _duplicate(colours: Colours, draft: Draft, patch: PatchTarget, place: _Place) -> None:
     """Where sync and async code both use the patched thing, a second patch covers the twin.
 
-    Only for `monkeypatch.setattr("dotted.name", fake)` as a statement: its fake serves both.
+    Only for `monkeypatch.setattr` as a statement: its fake serves both.
     """
-    parents = colours.parents(patch.path)
-    statement = parents.get(patch.node)
-    if (
-        patch.style != "monkeypatch.setattr"
-        or len(patch.node.args) != 2
-        or not isinstance(statement, ast.Expr)
-    ):
+    statement = colours.parents(patch.path).get(patch.node)
+    fake = _fake(patch, _is_separate(colours, patch))
+    if patch.style != "monkeypatch.setattr" or fake is None or not isinstance(statement, ast.Expr):
         return
     edits = draft.edits(patch.path)
     setattr_ = ast.unparse(patch.node.func)
-    fake = ast.unparse(patch.node.args[1])
-    wrapper = _wrapper(patch, 1)
-    wrapped = f"{wrapper}={fake})" if wrapper.endswith("side_effect") else f"{wrapper}{fake})"
+    value = ast.unparse(_value(patch, fake))
+    wrapper = _wrapper(patch, fake)
+    wrapped = f"{wrapper}={value})" if wrapper.endswith("side_effect") else f"{wrapper}{value})"
     source = f'{setattr_}("{place.dotted(patch)}", {wrapped})\n'
     span = colours.program.files[patch.path].span(statement)
     edits.at(
@@ -134,16 +141,29 @@ def _wrapper(patch: PatchTarget, fake: int | str) -> str:
 
     A fake that stands for a method gets `self` as the method does, which a mock would not pass on.
     """
-    value: ast.expr | None = None
-    if isinstance(fake, int):
-        value = patch.node.args[fake]
-    else:
-        value = next(k.value for k in patch.node.keywords if k.arg == fake)
+    value = _value(patch, fake)
     function = patch.resolved
     bound = isinstance(function, Function) and function.cls is not None and not function.is_static
     if bound and isinstance(value, ast.Lambda | ast.Name):
         return "sync_to_async("
     return "AsyncMock(side_effect"
+
+
+def _value(patch: PatchTarget, fake: int | str) -> ast.expr:
+    """The fake at a position or under a keyword."""
+    if isinstance(fake, int):
+        return patch.node.args[fake]
+    return next(k.value for k in patch.node.keywords if k.arg == fake)
+
+
+def _is_separate(colours: Colours, patch: PatchTarget) -> bool:
+    """Says whether the object and the name of its attribute are given separately."""
+    return patch.style == "mock.patch.object" or (
+        patch.style == "monkeypatch.setattr"
+        and len(patch.node.args) > 1
+        and isinstance(patch.node.args[1], ast.Constant)
+        and colours.program.files[patch.path].span(patch.node.args[1]) == patch.span
+    )
 
 
 def _import_wrapper(draft: Draft, patch: PatchTarget, wrapper: str) -> None:
@@ -188,12 +208,7 @@ def _by_library_name(program: Program) -> dict[str, list[CallSite]]:
 def _retarget(colours: Colours, draft: Draft, patch: PatchTarget, place: _Place) -> None:
     edits = draft.edits(patch.path)
     file = colours.program.files[patch.path]
-    separate = patch.style == "mock.patch.object" or (
-        patch.style == "monkeypatch.setattr"
-        and len(patch.node.args) > 1
-        and isinstance(patch.node.args[1], ast.Constant)
-        and file.span(patch.node.args[1]) == patch.span
-    )
+    separate = _is_separate(colours, patch)
     edits.at("SimpleString", patch.span, _text(place.name if separate else place.dotted(patch)))
     owner = patch.node.args[0]
     if separate and place.through is not None:

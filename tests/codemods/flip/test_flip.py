@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from textwrap import dedent
 
 import pytest
 
+from bridgekit import to_thread
+from bridgekit_codemods.planning.bridges import THREAD_OPTIONS
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules.base import Options
 from bridgekit_codemods.rules.flip import Flip
@@ -133,6 +136,28 @@ def test_what_has_no_async_form_goes_to_a_thread() -> None:
         """
     )
     assert 'await to_thread.run_sync(shutil.copyfile, "a", "b", follow_symlinks=False)' in after
+
+
+def test_keywords_of_the_bridge_still_reach_the_function() -> None:
+    after = service(
+        """\
+        import time
+        import urllib.request
+
+
+        def top(url, **options):
+            time.sleep(1)
+            urllib.request.urlopen(url, None, **options)
+            return urllib.request.urlopen(url, timeout=5)
+        """
+    )
+    assert "to_thread.run_sync(lambda: urllib.request.urlopen(url, timeout=5))" in after
+    assert "to_thread.run_sync(lambda: urllib.request.urlopen(url, None, **options))" in after
+
+
+def test_the_keywords_of_the_bridge_are_those_of_the_runtime() -> None:
+    own = inspect.signature(to_thread.run_sync).parameters.values()
+    assert {each.name for each in own if each.kind is each.KEYWORD_ONLY} == THREAD_OPTIONS
 
 
 def test_objects_of_one_thread_stay_on_it_in_one_trip() -> None:

@@ -127,3 +127,46 @@ def test_a_patch_of_something_that_stays_sync_is_not_touched() -> None:
             show.assert_not_called()
     """
     assert 'with mock.patch("service.print") as show:' in test_file(source)
+
+
+def test_a_decorator_affects_what_its_own_test_calls() -> None:
+    before = """\
+        from unittest.mock import patch
+
+        from service import Client
+
+
+        @patch("time.sleep")
+        def test_pause(sleep):
+            Client().pause()
+            sleep.assert_called_once_with(5)
+        """
+    files = {
+        "app.py": APP,
+        "service.py": CLIENT,
+        "other.py": "import time\n\n\ndef command():\n    time.sleep(1)\n",
+        "tests/test_it.py": before,
+    }
+    assert '@patch("anyio.sleep", return_value=MagicMock())' in walk(files)["tests/test_it.py"]
+
+
+def test_a_second_patch_has_the_fake_of_the_first_however_that_is_given() -> None:
+    before = """\
+        import time
+
+        import service
+
+
+        def test_both(monkeypatch):
+            monkeypatch.setattr(time, "sleep", value=lambda seconds: None)
+            service.Client().pause()
+            service.blocking()
+        """
+    sync = f"{CLIENT}\n\n    def blocking():\n        (lambda: time.sleep(1))()\n"
+    after = walk({"app.py": APP, "service.py": sync, "tests/test_it.py": before})[
+        "tests/test_it.py"
+    ]
+    assert 'monkeypatch.setattr(time, "sleep", value=lambda seconds: None)' in after
+    assert (
+        'monkeypatch.setattr("anyio.sleep", AsyncMock(side_effect=lambda seconds: None))' in after
+    )
