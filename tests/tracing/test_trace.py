@@ -196,21 +196,89 @@ def test_processes_that_the_tests_start_are_seen(tmp_path: Path) -> None:
 
 def test_what_a_test_puts_in_place_of_a_library_is_no_target(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
-        "import requests\n\n\ndef send():\n    return requests.post('http://x', timeout=1)\n"
+        "import acme\n\n\ndef send():\n    return acme.post('http://x', timeout=1)\n"
     )
-    (tmp_path / "requests.py").write_text("def post(url, timeout):\n    raise OSError\n")
+    (tmp_path / "acme.py").write_text("def post(url, timeout):\n    raise OSError\n")
     (tmp_path / "test_app.py").write_text(
-        "import app\nimport requests\n\n\ndef post(url, timeout):\n    return 'sent'\n\n\n"
-        "def test_send(monkeypatch):\n    monkeypatch.setattr(requests, 'post', post)\n"
+        "import app\nimport acme\n\n\ndef post(url, timeout):\n    return 'sent'\n\n\n"
+        "def test_send(monkeypatch):\n    monkeypatch.setattr(acme, 'post', post)\n"
         "    assert app.send() == 'sent'\n"
     )
     done = run([*PYTEST[:-1], "test_app.py"], tmp_path, read_sources(tmp_path))
     assert done.returncode == 0
     assert any({f.path for f in fs} == {"test_app.py"} for fs in done.trace.calls.values())
-    (tmp_path / "requests.py").unlink()
+    (tmp_path / "acme.py").unlink()
     program = Program.load(read_sources(tmp_path))
     (site,) = program.calls_in(program.functions["app.send"])
-    assert (site.targets, site.externals) == ((), ("requests.post",))
+    assert (site.targets, site.externals) == ((), ("acme.post",))
+
+
+GUESSED = """
+    class Lock:
+        def __enter__(self):
+            return self
+        def __exit__(self, *error):
+            return None
+        def __iter__(self):
+            return iter([1])
+        @property
+        def held(self):
+            return True
+
+    class Other(Lock):
+        pass
+
+    def entered(locks):
+        with locks["a"] or Lock() as lock, locks["b"] or Lock():
+            return lock
+
+    def counted(locks):
+        total = 0
+        for one in locks["a"] or Lock():
+            total += one
+        return total
+
+    def listed(locks):
+        return [one for one in locks["a"] or Lock()]
+
+    def read(locks):
+        return (locks["a"] or Lock()).held
+
+    def never(locks):
+        with locks["a"] or Lock():
+            return 1
+"""
+
+
+def test_what_statements_call_is_seen_at_the_expression(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(textwrap.dedent(GUESSED))
+    (tmp_path / "test_app.py").write_text(
+        "import app\n\ndef test_all():\n    locks = {'a': app.Other(), 'b': app.Other()}\n"
+        "    for name in ('entered', 'counted', 'listed', 'read'):\n"
+        "        getattr(app, name)(locks)\n"
+    )
+    before = Program.load(read_sources(tmp_path))
+    done = run([*PYTEST[:-1], "test_app.py"], tmp_path, read_sources(tmp_path))
+    assert done.returncode == 0
+    after = Program.load(read_sources(tmp_path))
+
+    def grades(program: Program, caller: str) -> list[tuple[str, str]]:
+        return [
+            (target.function.name, target.grade)
+            for site in program.calls_in(program.functions[f"app.{caller}"])
+            if site.kind in ("with", "iter", "property")
+            for target in site.targets
+        ]
+
+    for caller, names in [
+        ("entered", ["__enter__", "__exit__"] * 2),
+        ("counted", ["__iter__"]),
+        ("listed", ["__iter__"]),
+        ("read", ["held"]),
+    ]:
+        assert grades(before, caller) == [(name, "guess") for name in names]
+        assert grades(after, caller) == [(name, "traced") for name in names]
+    assert grades(after, "never") == [("__enter__", "guess"), ("__exit__", "guess")]
 
 
 def test_a_red_run_is_recorded(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from bridgekit_codemods.program.calls import CallSite, Target
@@ -14,6 +14,10 @@ from bridgekit_codemods.tracing.record import Definition, Place, Trace
 
 _CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__call__")
 _HIDDEN = ("property", "with", "iter")
+_IMPLICIT = (
+    ast.With, ast.AsyncWith, ast.For, ast.AsyncFor,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
 
 
 class Traced:
@@ -57,9 +61,31 @@ class Traced:
             return self._call(site, node)
         if site.kind in _HIDDEN and any(t.grade == "guess" for t in site.targets):
             assert isinstance(node, ast.expr)
-            key = (site.kind, _place(site.path, node))
-            return self._confirm(site, self._known(self.trace.hidden.get(key, ())))
+            return self._confirm(site, self._known(self._hidden(site, node)))
         return site
+
+    def _hidden(self, site: CallSite, node: ast.expr) -> set[Definition]:
+        """What was seen at a place where nothing is called by name.
+
+        Before Python 3.13 the interpreter gives such calls of a statement the span of the whole
+        statement, and leaves a `with` block by a call of that span.
+        """
+        found: set[Definition] = set()
+        for whole in (node, *self._statement(site.path, node)):
+            place = _place(site.path, whole)
+            found |= self.trace.hidden.get((site.kind, place), set())
+            if isinstance(whole, (ast.With, ast.AsyncWith)):
+                found |= self.trace.calls.get(place, set())
+        return found
+
+    def _statement(self, path: str, node: ast.expr) -> Iterator[ast.stmt | ast.expr]:
+        """The statement or comprehension that enters or iterates over an expression."""
+        parents = self.files[path].parents
+        parent = parents.get(node)
+        if isinstance(parent, (ast.withitem, ast.comprehension)):
+            parent = parents.get(parent)
+        if isinstance(parent, _IMPLICIT):
+            yield parent
 
     def _known(self, seen: Iterable[Definition]) -> set[Function]:
         return {f for f in map(self.function, seen) if f is not None}
@@ -126,5 +152,5 @@ def _definition(function: Function) -> tuple[str, int]:
     return (function.path, min(lines))
 
 
-def _place(path: str, node: ast.expr) -> Place:
+def _place(path: str, node: ast.expr | ast.stmt) -> Place:
     return Place(path, node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
