@@ -184,10 +184,66 @@ class Holder:
     def total(self, value): wait()
 """
 
+PAGES = """
+import contextlib, functools
+class Pages:
+    def __init__(self): self.left = 2
+    def __iter__(self): return self
+    def __next__(self):
+        self.left -= 1
+        if self.left: return wait()
+        raise StopIteration
+class Counted(Pages):
+    def __len__(self): return wait()
+class Names:
+    def __str__(self): return str(wait())
+    def __format__(self, spec): return str(wait())
+    def __bool__(self): return bool(wait())
+    def __copy__(self): return wait()
+class Resource:
+    def __enter__(self): wait(); return self
+    def __exit__(self, *error): wait()
+    def close(self): wait()
+class Timed(contextlib.ContextDecorator):
+    def __enter__(self): wait(); return self
+    def __exit__(self, *error): wait()
+@contextlib.contextmanager
+def opened():
+    wait()
+    yield
+@Timed()
+def timed(): pass
+@opened()
+def inside(): pass
+def compared(one, other): return wait()
+class Verbs:
+    def _call(self, verb): return wait()
+    def __getattr__(self, name): return functools.partial(self._call, name)
+"""
+
 
 @pytest.mark.parametrize(
     ("setup", "body", "unseen"),
     [
+        (PAGES, "rows = []; rows.extend(Pages())", {"Counted.__len__"}),
+        (PAGES, "rows = []; rows += Pages()", {"Counted.__len__"}),
+        (PAGES, "set().update(Pages())", set()),
+        (PAGES, "list(Counted())", set()),
+        (PAGES, "rows = []; rows.extend(Counted())", set()),
+        (PAGES, "sum(Counted())", set()),
+        (PAGES, "2 in Pages()", set()),
+        (PAGES, "list(iter(wait, 1))", set()),
+        (PAGES, "sorted([1, 2], key=functools.cmp_to_key(compared))", set()),
+        (PAGES, "'%s' % Names(); '%s %s' % (Names(), 1)", set()),
+        (PAGES, "'{}'.format(Names())", set()),
+        (PAGES, "1 % 2; '%s' % 1", set()),
+        (PAGES, "assert Names()", set()),
+        (PAGES, "import copy; copy.copy(Names())", set()),
+        (PAGES, "with contextlib.ExitStack() as s: s.enter_context(Resource())", set()),
+        (PAGES, "with contextlib.closing(Resource()): pass", set()),
+        (PAGES, "timed()", set()),
+        (PAGES, "inside()", set()),
+        (PAGES, "Verbs().orders()", set()),
         (DESCRIPTOR, "Order().total", set()),
         (DESCRIPTOR, "Special().total.add()", set()),
         (DESCRIPTOR, "Order.total", set()),

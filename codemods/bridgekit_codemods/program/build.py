@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -208,6 +208,7 @@ class Build:
     def wrappers(self, fn: Function) -> tuple[Function, ...]:
         found: dict[Function, None] = {}
         for decorator in fn.decorators:
+            found.update(dict.fromkeys(self._entered(decorator.node)))
             for ref in sorted(self.engine.types(decorator.node)):
                 for result in sorted(self.engine.results.of_reference(ref)):
                     inner: Function | None = None
@@ -222,6 +223,22 @@ class Build:
                     if inner is not None:
                         found[inner] = None
         return tuple(found)
+
+    def _entered(self, node: ast.expr) -> Iterator[Function]:
+        """What a context manager in a decorator's place runs around the function."""
+        for ref in sorted(self.engine.types(node)):
+            cls = self.facts.classes.get(ref.name)
+            if cls is not None and "contextlib.ContextDecorator" in cls.mro:
+                for name in ("__enter__", "__exit__"):
+                    method = self.engine.members.find_method(cls, name)
+                    if method is not None:
+                        yield method
+        for ref in sorted(self.engine.types(node.func)) if isinstance(node, ast.Call) else ():
+            maker = self.facts.functions.get(ref.args[0].name) if ref.name == "function" else None
+            if maker is not None and any(
+                d.dotted == "contextlib.contextmanager" for d in maker.decorators
+            ):
+                yield maker
 
     def resolve(self, node: ast.expr) -> str | None:
         """The dotted name of a name or attribute chain."""

@@ -254,6 +254,7 @@ class ExpressionScanner:
             inner.assign(generator.target, inner.source("element", generator.iter, (0, 0)))
             for condition in generator.ifs:
                 inner.expression(condition)
+                inner.truth(condition)
         if isinstance(node, ast.DictComp):
             inner.expression(node.key)
             inner.expression(node.value, "container")

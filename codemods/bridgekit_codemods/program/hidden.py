@@ -22,7 +22,7 @@ from bridgekit_codemods.program.externals import FIXTURE_REQUEST
 from bridgekit_codemods.program.plugins.decorated import RUN_AT_ONCE
 from bridgekit_codemods.program.scopes import Scope
 from bridgekit_codemods.program.symbols import Class, Function
-from bridgekit_codemods.program.types import UNKNOWN, TypeRef, Types
+from bridgekit_codemods.program.types import NOTHING, UNKNOWN, TypeRef, Types
 
 if TYPE_CHECKING:
     from bridgekit_codemods.program.infer import Inference
@@ -44,6 +44,16 @@ _SPECIAL = {
     }.items()
 }  # fmt: skip
 """Builtins that call special methods of what they are given: the first one that there is."""
+_SPECIAL |= {"copy.copy": ("__copy__",), "copy.deepcopy": ("__deepcopy__",),
+             "os.fspath": ("__fspath__",), "pickle.dumps": ("__reduce_ex__", "__reduce__"),
+             "builtins.str.format": ("__format__", "__str__", "__repr__")}  # fmt: skip
+_EVERY = frozenset({"builtins.print", "builtins.str.format"})
+"""Those that ask all of their arguments."""
+_ALL_OF = {
+    "contextlib.ExitStack.enter_context": ("__enter__", "__exit__"),
+    "contextlib.closing": ("close",),
+}
+"""Library callables that call all of these methods of what they are given, now or at the end."""
 
 
 class Hidden(NamedTuple):
@@ -73,6 +83,10 @@ class HiddenCalls:
             callback = catalog.callback(dotted)
             if dotted in _SPECIAL:
                 found = self._asked(node, dotted)
+            elif dotted in _ALL_OF:
+                found = self._all_of(node, dotted)
+            elif dotted == "builtins.iter":
+                found = self._repeated(node)
             elif dotted in RUN_AT_ONCE:
                 found = self._run(ref, dotted)
             elif dotted == FIXTURE_REQUEST and self.engine.fixtures is not None:
@@ -87,6 +101,22 @@ class HiddenCalls:
                 if UNKNOWN in callees:
                     found = found._replace(targets=dict.fromkeys(found.targets, "guess"))
                 yield found
+
+    def _all_of(self, node: ast.Call, dotted: str) -> Hidden | None:
+        """All of these methods of the first argument."""
+        targets: dict[Function, str] = {}
+        types = self.engine.types(node.args[0]) if node.args else NOTHING
+        for name in _ALL_OF[dotted]:
+            targets.update(self.special(types, (name,)))
+        return Hidden(targets, set(), f"{_short(dotted)} calls it") if targets else None
+
+    def _repeated(self, node: ast.Call) -> Hidden | None:
+        """`iter(read, b"")` calls its first argument for each element."""
+        if len(node.args) != 2:
+            return None
+        targets, externals = self.reached(self.engine.types(node.args[0]))
+        waiting = {name for name in externals if catalog.blocking(name) is not None}
+        return Hidden(targets, waiting, "iter calls it", lazy=True)
 
     def _run(self, ref: TypeRef, dotted: str) -> Hidden | None:
         """The function that a method of what a decorator made of it runs: `task.apply(...)`."""
@@ -107,7 +137,7 @@ class HiddenCalls:
     def _asked(self, node: ast.Call, dotted: str) -> Hidden | None:
         """The special methods that a builtin calls on what it is given."""
         targets: dict[Function, str] = {}
-        for argument in node.args if dotted == "builtins.print" else node.args[:1]:
+        for argument in node.args if dotted in _EVERY else node.args[:1]:
             types = self.engine.types(argument)
             for fn, grade in self.special(types, _SPECIAL[dotted]).items():
                 targets.setdefault(fn, grade)

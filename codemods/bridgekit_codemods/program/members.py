@@ -190,7 +190,10 @@ class Members:
             if catalog.declares(base, name) or catalog.is_known_member(base, name):
                 return self._of_library_instance(TypeRef(base, (ref,)), name)
         named = [b for b in bases if b not in catalog.BARE_BASES]
-        if not named or self.find_method(cls, "__getattr__") is not None:
+        answers = self.find_method(cls, "__getattr__")
+        if answers is not None and not named and not _is_special(name):
+            return self.engine.results.called(answers, ref)
+        if not named or answers is not None:
             return _ANY
         found: set[TypeRef] = set()
         for base in named:
@@ -345,3 +348,7 @@ def is_enumeration(cls: Class) -> bool:
 def _is_private(name: str) -> bool:
     """Names that Python mangles belong to one class and are never overridden."""
     return name.startswith("__") and not name.endswith("__")
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -133,6 +133,7 @@ class _Scanner(ExpressionScanner):
 
     def do_assert(self, node: ast.Assert) -> None:
         self.expression(node.test)
+        self.truth(node.test)
         if node.msg is not None:
             self.expression(node.msg)
         self.narrow(node.test)

@@ -12,7 +12,7 @@ from bridgekit_codemods.program.calls import (
     Grade,
     Target,
 )
-from bridgekit_codemods.program.facts import CallFact, Context, ExpressionFact
+from bridgekit_codemods.program.facts import Augmented, CallFact, Context, ExpressionFact
 from bridgekit_codemods.program.hidden import HiddenCalls
 from bridgekit_codemods.program.infer import Inference
 from bridgekit_codemods.program.plugins.jinja import Templates
@@ -34,15 +34,21 @@ _CONSUMERS = frozenset(
         "builtins.sum", "builtins.any", "builtins.all", "builtins.min", "builtins.max",
         "builtins.next", "builtins.enumerate", "builtins.reversed", "builtins.iter",
         "builtins.dict", "builtins.zip", "builtins.map", "builtins.filter", "builtins.str.join",
-        "collections.deque", "itertools.chain", "itertools.islice",
+        "builtins.list.extend", "builtins.set.update", "builtins.dict.update",
+        "collections.deque", "collections.deque.extend", "itertools.chain", "itertools.islice",
     }
 )  # fmt: skip
+_MEASURING = frozenset(
+    {"builtins.list", "builtins.tuple", "builtins.sorted", "builtins.list.extend"}
+)
+"""Those that ask for the length first, to make room."""
 _ACCESSORS: dict[str, type[ast.expr_context]] = {
     "builtins.getattr": ast.Load,
     "builtins.hasattr": ast.Load,
     "builtins.setattr": ast.Store,
     "builtins.delattr": ast.Del,
 }
+_LENGTH = ("__len__",)
 _ACCESSOR_NAMES = frozenset(dotted.rpartition(".")[2] for dotted in _ACCESSORS)
 
 
@@ -85,11 +91,17 @@ class Sites:
         operators = Operators(self.engine, self.hidden.special)
         for fact in self.facts.operations if operators.defined else ():
             targets = operators.of(fact.node)
+            if any(fn.name == "__iter__" for fn in targets):
+                self._add_steps(targets, "__next__")
             if targets:
                 found.append(
                     self._site("operator", fact.node, fact.scope, fact.context, targets,
                                name=min(fn.name for fn in targets), via="an operator calls it")
                 )  # fmt: skip
+        for fact in self.facts.operations:
+            if type(fact.node) is Augmented and self._extends(fact.node):
+                added = ExpressionFact(fact.node.right, fact.scope, fact.context)
+                found += self._iteration(added, measured=True)
         for fact in self.facts.withs:
             found += self._with(fact)
         for fact in self.facts.iterations:
@@ -166,9 +178,11 @@ class Sites:
         if not names & _CONSUMERS:
             return []
         found: list[CallSite] = []
+        measured = not names.isdisjoint(_MEASURING)
         for argument in fact.node.args:
             if not isinstance(argument, ast.Starred):
-                found += self._iteration(ExpressionFact(argument, fact.scope, fact.context))
+                each = ExpressionFact(argument, fact.scope, fact.context)
+                found += self._iteration(each, measured=measured)
         return found
 
     def _receiver(self, node: ast.expr) -> Types:
@@ -257,18 +271,31 @@ class Sites:
             add(targets, fn, grade)
         return self._implicit("with", fact, targets, externals, doubtful, names[0])
 
-    def _iteration(self, fact: ExpressionFact) -> list[CallSite]:
+    def _iteration(self, fact: ExpressionFact, *, measured: bool = False) -> list[CallSite]:
         names = ("__aiter__", "__anext__") if fact.is_async else ("__iter__", "__next__")
         targets, externals, doubtful = self._protocol(fact.node, names[:1])
-        for fn in list(targets):
-            for ref in self.engine.results.called(fn, None):
-                cls = self.facts.classes.get(ref.name)
-                step = self.engine.members.find_method(cls, names[1]) if cls else None
-                if step is not None:
-                    add(targets, step, targets[fn])
+        self._add_steps(targets, names[1])
+        if measured and targets:
+            for fn, grade in self.hidden.special(self.engine.types(fact.node), _LENGTH).items():
+                add(targets, fn, grade)
         for fn, grade in self._producers(fact.node, managers=False).items():
             add(targets, fn, grade)
         return self._implicit("iter", fact, targets, externals, doubtful, names[0])
+
+    def _extends(self, node: ast.BinOp) -> bool:
+        """`rows += more`: a list takes in all that it is given."""
+        return isinstance(node.op, ast.Add) and any(
+            ref.name == "list" for ref in self.engine.types(node.left)
+        )
+
+    def _add_steps(self, targets: dict[Function, str], name: str) -> None:
+        """Add what gives the elements of the iterators that these functions return."""
+        for fn in list(targets):
+            for ref in self.engine.results.called(fn, None):
+                cls = self.facts.classes.get(ref.name)
+                step = self.engine.members.find_method(cls, name) if cls else None
+                if step is not None:
+                    add(targets, step, targets[fn])
 
     def _implicit(
         self,

@@ -40,7 +40,7 @@ _TRUTH = ("__bool__", "__len__")
 
 _BOTH = tuple(f"__{side}{name}__" for name in _BINARY.values() for side in ("", "r"))
 _NAMES: dict[type[ast.expr], tuple[str, ...]] = {
-    ast.BinOp: _BOTH,
+    ast.BinOp: (*_BOTH, *_TEXT),
     Augmented: (*_BOTH, *(f"__i{name}__" for name in _BINARY.values())),
     ast.UnaryOp: tuple(_UNARY.values()),
     ast.Compare: ("__contains__", "__iter__", "__getitem__",
@@ -89,6 +89,8 @@ class Operators:
                 yield ((node.operand, (_UNARY[type(node.op)],)),)
             case ast.BinOp():
                 name = _BINARY[type(node.op)]
+                if isinstance(node.op, ast.Mod):
+                    yield from self._formatted(node)
                 augmented = (f"__i{name}__",) if isinstance(node, Augmented) else ()
                 yield (node.left, (*augmented, f"__{name}__")), (node.right, (f"__r{name}__",))
             case ast.Compare():
@@ -106,3 +108,10 @@ class Operators:
                 yield ((node.value, _TEXT if node.conversion != ord("r") else _TEXT[-1:]),)
             case _:
                 yield ((node, _TRUTH),)
+
+    def _formatted(self, node: ast.BinOp) -> Iterator[_Way]:
+        """`"%s of %s" % (name, order)` asks each value for its text."""
+        if any(ref.name == "str" for ref in self.engine.types(node.left)):
+            values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+            for value in values:
+                yield ((value, ("__str__", "__repr__")),)
