@@ -192,7 +192,7 @@ class Members:
         named = [b for b in bases if b not in catalog.BARE_BASES]
         answers = self.find_method(cls, "__getattr__")
         if answers is not None and not named and not _is_special(name):
-            return self.engine.results.called(answers, ref)
+            return self.engine.results.called(answers, ref) - {NONE} or _ANY
         if not named or answers is not None:
             return _ANY
         found: set[TypeRef] = set()
