@@ -81,7 +81,7 @@ def test_a_function_that_a_step_made_is_reached_by_the_tests_of_what_it_changed(
         ({"milestone": True}, "a milestone of the walk"),
         ({"kind": "select", "changes": {f"app/{n}.py": b"" for n in "abcdef"}}, "6 files"),
         ({"changes": {"app/low.py": b"X = 1\ndef low():\n    return 0 + 1\n"}}, "outside of func"),
-        ({"changes": {"conftest.py": b"import app\n"}}, "conftest.py is a test file"),
+        ({"changes": {"conftest.py": b"import app\n"}}, "conftest.py is for all tests"),
         ({"changes": {"setup.cfg": b"[x]\n"}}, "setup.cfg is no Python file"),
         ({"changes": {"app/new.py": b"def f(): pass\n"}}, "no function changes"),
     ],

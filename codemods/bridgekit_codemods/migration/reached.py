@@ -73,9 +73,15 @@ class Reach:
         for path, found in self._differences(sources, changes, doubts):
             if found.elsewhere and path in sources:
                 doubts.append(f"{path} changes outside of functions")
+            is_test = is_test_file(path)
             for name in sorted(found.changed):
-                number += 1
                 reaching = self.tests.get((path, name), frozenset())
+                if is_test:  # whether the program is guarded is another question
+                    tests |= reaching
+                    if not reaching or (path, name) in self.shared:
+                        doubts.append(f"{name} in {path} changes")
+                    continue
+                number += 1
                 tests |= reaching
                 if (path, name) in self.shared:
                     doubts.append(f"{name} in {path} also runs outside of single tests")
@@ -114,8 +120,8 @@ class Reach:
         for path, data in sorted(changes.items()):
             if not path.endswith(".py"):
                 doubts.append(f"{path} is no Python file")
-            elif is_test_file(path):
-                doubts.append(f"{path} is a test file")
+            elif path.rpartition("/")[2] == "conftest.py":
+                doubts.append(f"{path} is for all tests")
             else:
                 try:
                     yield path, difference(sources.get(path), data)

@@ -121,7 +121,7 @@ class Runner:
         sources = self._read_sources(session.root)
         return Outcome(
             history.applied,
-            tuple(history.kept.values()),
+            history.blamed,
             done,
             self._planner.findings(sources, history.kept_keys),
             stopped_at,

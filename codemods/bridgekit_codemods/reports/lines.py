@@ -93,12 +93,12 @@ def listed(names: Sequence[str], shown: int = 20) -> str:
 def status(history: History) -> Iterator[str]:
     """Every step that is part of the program, every one that was kept back."""
     yield from (applied(number, entry) for number, entry in enumerate(history.applied, 1))
-    for entry in history.kept.values():
+    for entry in history.blamed:
         yield kept(entry)
     if history.pending is not None:
         yield f"interrupted  {history.pending.key}  (the next run takes it back or finishes it)"
     yield (
-        f"{count(len(history.applied), 'step')} done, {len(history.kept)} kept back"
+        f"{count(len(history.applied), 'step')} done, {len(history.blamed)} kept back"
         if history.last
         else "no migration has been started here"
     )
@@ -106,7 +106,9 @@ def status(history: History) -> Iterator[str]:
 
 def applied(number: int, entry: Applied) -> str:
     commit = (entry.commit or "")[:10] if _is_hash(entry.commit) else entry.commit
-    return f"{number:>3}  done  {commit or '-'}  {entry.step.title}  [{short(entry.step.key)}]"
+    mark = "  unguarded" if entry.guard.get("unguarded") else ""
+    title = f"{entry.step.title}  [{short(entry.step.key)}]"
+    return f"{number:>3}  done  {commit or '-'}  {title}{mark}"
 
 
 def kept(entry: Kept) -> str:

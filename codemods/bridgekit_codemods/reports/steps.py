@@ -50,6 +50,8 @@ def kept(entry: Kept) -> Iterator[str]:
     yield f"  {entry.time}: {entry.cause}" + (f", output in {entry.log}" if entry.log else "")
     for line in entry.detail.splitlines():
         yield f"  | {line}"
+    if entry.proposal:
+        yield f"  what to do: {entry.proposal}"
     yield "  `bridgekit redo` has it tried again"
 
 

@@ -73,9 +73,18 @@ class Flip:
             return walk.findings()
 
 
-def held_back(kept: Iterable[str]) -> frozenset[str]:
-    """The names of the functions that were flipped by themselves and turned the guard red."""
-    return frozenset(key.removeprefix(_PREFIX) for key in kept if key.startswith(_PREFIX))
+def held_back(program: Program, kept: Iterable[str]) -> frozenset[str]:
+    """The names of the functions that turned the guard red by themselves, or with their family."""
+    found: set[str] = set()
+    for key in kept:
+        if not key.startswith(_PREFIX):
+            continue
+        names = key.removeprefix(_PREFIX).split(",")
+        first = program.functions.get(names[0])
+        family = program.family(first) if first is not None and len(names) > 1 else ()
+        if len(names) == 1 or set(names) <= {relative.qualname for relative in family}:
+            found.update(names)
+    return frozenset(found)
 
 
 class Walk:
@@ -100,7 +109,9 @@ class Walk:
         self.selection = Selection(program, options.scope)
         self.refused = refused
         self.obstacles = obstacles or Obstacles(
-            program.derived(Colours), held_back(kept) | frozenset(refused), self.selection.held
+            program.derived(Colours),
+            held_back(program, kept) | frozenset(refused),
+            self.selection.held,
         )
         self.colours = self.obstacles.colours
         movable = self.obstacles.movable
@@ -205,29 +216,43 @@ class Walk:
     def _batches(self, ready: list[Group]) -> Iterable[list[Group]]:
         """The largest steps first; what was in a step that turned red comes in smaller ones.
 
-        After a red layer its modules are tried, after a red module its functions.
+        After a red layer its modules are tried, after a red module its halves, and theirs.
         """
-        red_steps = [
-            {
-                self.program.functions[name].path if name in self.program.functions else ""
-                for name in names
-            }
-            for names in self._red
-        ]
-        batches: dict[str, list[Group]] = {}
+        batches: dict[str | frozenset[str], list[Group]] = {}
         for atom in sorted(ready, key=lambda atom: (atom[0].path, atom[0].node.lineno)):
             names = {function.qualname for function in atom}
-            spans = [
-                len(paths) for paths, red in zip(red_steps, self._red, strict=True) if names & red
-            ]
-            if not spans:
-                batch = self._batch_of(atom)
-            elif min(spans) > 1:
-                batch = f"again {atom[0].path}"
+            red = [step for step in self._red if names & step]
+            if not red:
+                batches.setdefault(self._batch_of(atom), []).append(atom)
+            elif all(self._span(step) > 1 for step in red):
+                batches.setdefault(f"again {atom[0].path}", []).append(atom)
             else:
-                batch = f"alone {atom[0].qualname}"
-            batches.setdefault(batch, []).append(atom)
-        yield from batches.values()
+                batches.setdefault(min(red, key=len), []).append(atom)
+        for batch in batches.values():
+            yield from self._halves(batch)
+
+    def _halves(self, batch: list[Group]) -> Iterable[list[Group]]:
+        """The batch, or the halves of one that is known to be red."""
+        if len(batch) == 1 or not self._is_red(batch):
+            yield batch
+            return
+        middle = len(batch) // 2
+        yield from self._halves(batch[:middle])
+        yield from self._halves(batch[middle:])
+
+    def _is_red(self, batch: list[Group]) -> bool:
+        """Whether these functions were red together, or were with others that are done by now."""
+        names = {function.qualname for atom in batch for function in atom}
+        return any(names <= red and all(map(self._is_done, red - names)) for red in self._red)
+
+    def _is_done(self, name: str) -> bool:
+        function = self.program.functions.get(name)
+        return function is None or function.is_async or function in self.colours.facades
+
+    def _span(self, names: frozenset[str]) -> int:
+        """How many modules a step was about."""
+        known = self.program.functions
+        return len({known[name].path if name in known else "" for name in names})
 
     @cached_property
     def _red(self) -> list[frozenset[str]]:

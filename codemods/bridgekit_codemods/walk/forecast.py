@@ -74,7 +74,7 @@ def _steps(program: Program, options: Options, kept: frozenset[str]) -> Iterator
     yield from preparing
     ahead = Ahead(program, Preparation(preparing, options.client))
     held = Selection(program, options.scope).held
-    obstacles = ObstaclesAhead(ahead, held_back(kept), held)
+    obstacles = ObstaclesAhead(ahead, held_back(program, kept), held)
     application = serves_async_views(program) or (
         ahead.preparation.application and not own_applications(program)
     )
