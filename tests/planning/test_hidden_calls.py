@@ -57,8 +57,19 @@ def light():
 """
 
 
+def test_a_template_that_waits_is_rendered_in_a_thread_of_flasks_view() -> None:
+    files = {"m.py": RENDERS, "templates/t.html": b"{{ user.slow() }}"}
+    program = Program.load(files)
+    colours = program.derived(Colours)
+    obstacles = Obstacles(colours)
+    view = program.functions["m.view"]
+    assert obstacles.of(view) == ()
+    assert view in colours.wanted(obstacles.movable)
+
+
 def test_a_template_that_waits_keeps_its_view_sync() -> None:
-    files = {"m.py": RENDERS, "templates/t.html": b"{{ user.slow() }}\n{{ user.score }}",
+    on_quart = RENDERS.replace(b"from flask", b"from quart")
+    files = {"m.py": on_quart, "templates/t.html": b"{{ user.slow() }}\n{{ user.score }}",
              "templates/light.html": b"{{ user.name() }}"}  # fmt: skip
     program = Program.load(files)
     colours = program.derived(Colours)

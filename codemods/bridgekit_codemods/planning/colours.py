@@ -37,7 +37,13 @@ from bridgekit_codemods.program.symbols import Function
 
 _THREAD_BOUND = ("sqlite3.", "threading.local", "redis.lock.Lock.")
 """Objects that only the thread that made them may use, and locks that know their holder by it."""
-_EAGER = frozenset({"selectin", "joined", "immediate", "subquery", "raise", "raise_on_sql"})
+# Reading the attribute sends no query: it is loaded, it never is, or a method of it asks.
+_EAGER = frozenset(
+    {
+        "selectin", "joined", "immediate", "subquery", "raise", "raise_on_sql", "noload",
+        "write_only", "dynamic",
+    }
+)  # fmt: skip
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Forms = Callable[[CallSite], frozenset[str]]
 """The kinds of waiting for which a site has an async form."""

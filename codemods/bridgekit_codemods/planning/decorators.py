@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from bridgekit_codemods.catalog import callback
 from bridgekit_codemods.program.symbols import Decorator, Function
 
 # Decorators that work on a coroutine function as they do on a plain one, or have an async twin.
@@ -22,6 +23,16 @@ TRANSPARENT = frozenset(
 )
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 CONTEXT_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+
+
+def awaits_what_it_wraps(dotted: str) -> bool:
+    """Says whether a library's decorator sees to it that a coroutine function is awaited.
+
+    Those for views ask the application to do it (`ensure_sync`), so the program has to stay on the
+    framework that they were written for.
+    """
+    found = callback(dotted)
+    return found is not None and found.awaits
 
 
 def is_two_coloured(decorator: Function) -> bool:

@@ -214,6 +214,18 @@ def is_framework_coroutine(dotted: str) -> bool:
     return name in REQUEST_COROUTINES and root in _REQUEST_NAMES
 
 
+def renders_in_flask(dotted: str | None) -> bool:
+    """Says whether `dotted` is Flask's function that renders a template to its end.
+
+    Such a call may go to a worker thread as it is: the thread sees the context of the request.
+    """
+    root, _, name = (dotted or "").rpartition(".")
+    return name in ("render_template", "render_template_string") and root in (
+        "flask",
+        "flask.templating",
+    )
+
+
 def is_request_awaitable(dotted: str) -> bool:
     """Says whether reading the attribute `dotted` of a request needs an `await` on Quart."""
     root, _, name = dotted.rpartition(".")

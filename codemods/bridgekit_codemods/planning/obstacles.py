@@ -20,10 +20,11 @@ from bridgekit_codemods.planning.decorators import (
     CACHES,
     CONTEXT_MANAGERS,
     TRANSPARENT,
+    awaits_what_it_wraps,
     is_two_coloured,
     written,
 )
-from bridgekit_codemods.planning.frameworks import is_entry_registration
+from bridgekit_codemods.planning.frameworks import is_entry_registration, renders_in_flask
 from bridgekit_codemods.planning.generators import consumed_at_once
 from bridgekit_codemods.planning.own_ways import own_ways
 from bridgekit_codemods.planning.steps import Finding
@@ -179,7 +180,10 @@ class Obstacles:
         for decorator in function.decorators:
             dotted = decorator.dotted
             if dotted is not None and (
-                dotted in TRANSPARENT or dotted in CACHES or is_entry_registration(dotted)
+                dotted in TRANSPARENT
+                or dotted in CACHES
+                or is_entry_registration(dotted)
+                or awaits_what_it_wraps(dotted)
             ):
                 continue
             if dotted in CONTEXT_MANAGERS or function.is_property:
@@ -353,7 +357,7 @@ class Obstacles:
     def _template(self, function: Function, site: CallSite) -> Iterator[Finding]:
         """Templates are rendered by library code, which holds the loop up if they wait."""
         touched = rendering_waits(self.colours, site)
-        if touched is not None:
+        if touched is not None and not rendered_in_thread(self.program, site):
             yield self._finding(
                 function, site.node, "BK329", f"{touched}, and a template does not await",
                 "let the function ask for it first, and give the template what it got",
@@ -434,6 +438,16 @@ class Obstacles:
 def _assigns(site: CallSite) -> bool:
     """Whether the site assigns or deletes the attribute, so that no thread can do it for it."""
     return isinstance(site.node, ast.Attribute) and not isinstance(site.node.ctx, ast.Load)
+
+
+def rendered_in_thread(program: Program, site: CallSite) -> bool:
+    """Says whether a coroutine can send a rendering that waits to a worker thread."""
+    return (
+        isinstance(site.node, ast.Call)
+        and renders_in_flask(program.resolve(site.path, site.node.func))
+        and not site.in_lambda
+        and not site.in_genexp
+    )
 
 
 def rendering_waits(colours: Colours, site: CallSite) -> str | None:

@@ -52,6 +52,16 @@ class Scope:
     only: frozenset[str] | None = None
     goals: tuple[str, ...] = ()
     bridge_below: float | None = None
+    stays: bool = False
+    """The program stays on Flask, where what Quart made awaitable is no reason to become async.
+    Found out about each program, so it is neither among the options nor in the ledger."""
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds of waiting that make functions async; None for all."""
+        if not self.stays:
+            return self.only
+        return (frozenset(KINDS) if self.only is None else self.only) - {FRAMEWORK}
 
     @property
     def limited(self) -> bool:
@@ -61,7 +71,8 @@ class Scope:
     @property
     def changes_framework(self) -> bool:
         """Says whether the walk may go on to another framework, which concerns every view."""
-        return not self.goals and (self.only is None or FRAMEWORK in self.only)
+        kinds = self.kinds
+        return not self.goals and (kinds is None or FRAMEWORK in kinds)
 
     def includes(self, kinds: Iterable[str]) -> bool:
         """Says whether any of the kinds of waiting is within the scope."""

@@ -97,9 +97,9 @@ class Selection:
         """
         colours = colours or self.program.derived(Colours)
         movable = frozenset(movable)
-        wanted = colours.wanted(movable, self.scope.only, self.goals, forms)
+        wanted = colours.wanted(movable, self.scope.kinds, self.goals, forms)
         weighed = weigh(colours, wanted, self.factor)
         bridged = self._findings(weighed)
         if bridged:
-            wanted = colours.wanted(movable - bridged.keys(), self.scope.only, self.goals, forms)
+            wanted = colours.wanted(movable - bridged.keys(), self.scope.kinds, self.goals, forms)
         return Choice(wanted, weighed, bridged)

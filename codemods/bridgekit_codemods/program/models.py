@@ -14,9 +14,14 @@ _RELATIONSHIPS = (
     "sqlalchemy.orm.relationship",
     "sqlalchemy.orm.dynamic_loader",
     "flask_sqlalchemy.SQLAlchemy.relationship",
+    "bridgekit.integrations.flask_sqlalchemy.SQLAlchemy.relationship",
 )
 _COLLECTIONS = frozenset({"list", "set", "iterable", "dict", "sqlalchemy.orm.WriteOnlyCollection",
                           "sqlalchemy.orm.AppenderQuery"})  # fmt: skip
+_LAZY_OF = {
+    "sqlalchemy.orm.WriteOnlyCollection": "write_only",
+    "sqlalchemy.orm.AppenderQuery": "dynamic",
+}
 _Tables: TypeAlias = dict[Class, set[str]]
 
 
@@ -63,6 +68,8 @@ def _relationship(
     if isinstance(literal, bool):
         uselist = literal
     lazy = _literal(_keyword(call, "lazy"))
+    if lazy is None:
+        lazy = _annotated_lazy(engine, binding)
     if uselist is None and lazy in ("dynamic", "write_only"):
         uselist = True
     if uselist is None and target is not None:
@@ -84,6 +91,14 @@ def _annotated(engine: Inference, binding: Binding) -> tuple[str | None, bool | 
             last = ref.args[-1]
             return (last.name if last.name in engine.facts.classes else None), True
     return None, None
+
+
+def _annotated_lazy(engine: Inference, binding: Binding) -> str | None:
+    """What `WriteOnlyMapped[...]` and `DynamicMapped[...]` say without `lazy=`."""
+    if binding.annotation is None:
+        return None
+    names = {ref.name for ref in engine.annotations.types(binding.annotation, binding.scope)}
+    return next((lazy for name, lazy in _LAZY_OF.items() if name in names), None)
 
 
 def _class_of(engine: Inference, node: ast.expr) -> str | None:

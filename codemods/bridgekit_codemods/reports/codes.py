@@ -109,7 +109,12 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 """Code, name and what a step does."""
 
 _REASONS: tuple[tuple[str, str], ...] = (
-    ("BK211", "Flask-SQLAlchemy is imported; it makes the engine and its sessions itself"),
+    (
+        "BK211",
+        "the project holds SQLAlchemy or Flask-SQLAlchemy below the release that engines of both "
+        "colours need",
+    ),
+    ("BK211", "a subclass of Flask-SQLAlchemy's class makes engines or sessions itself"),
     (
         "BK211",
         "a listener of the engine's connection events tests for the class of the driver's "

@@ -15,6 +15,7 @@ from bridgekit_codemods.rules.requests_client import RequestsClient
 from bridgekit_codemods.rules.sqlalchemy_eager import SqlalchemyEager
 from bridgekit_codemods.rules.sqlalchemy_engine import SqlalchemyEngine
 from bridgekit_codemods.rules.sqlalchemy_expire import SqlalchemyExpire
+from bridgekit_codemods.rules.sqlalchemy_model_query import SqlalchemyModelQuery
 from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
 
 PREPARATION: tuple[Rule, ...] = (
@@ -22,6 +23,7 @@ PREPARATION: tuple[Rule, ...] = (
     SqlalchemyEngine(),
     SqlalchemyExpire(),
     SqlalchemyEager(),
+    SqlalchemyModelQuery(),
     SqlalchemyQuery(),
     FlaskBridge(),
     ColourlessDecorator(),

@@ -23,7 +23,8 @@ from bridgekit_codemods.planning.blocks import (
 from bridgekit_codemods.planning.bridges import THREAD_OPTIONS, TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
 from bridgekit_codemods.planning.generators import first_name, generator_around
-from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.listeners import held_up_by_listeners
+from bridgekit_codemods.planning.obstacles import Obstacles, rendered_in_thread, rendering_waits
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.waiting_blocks import (
     loop_over,
@@ -78,7 +79,10 @@ class BodyRewriter:
         awaited: list[ast.AST] = []
         driven = self._driven(function, bridged)
         for site in self.colours.sites(function):
-            if site.awaited or site.kind not in ("call", "property", "hidden"):
+            if site.awaited or site.kind not in ("call", "property", "hidden", "template"):
+                continue
+            if site.kind == "template":
+                self._rendering(site, bridged)
                 continue
             if site.kind == "hidden":
                 self._hidden(function, site, bridged, awaited)
@@ -150,6 +154,15 @@ class BodyRewriter:
                 function, site.node, f"{site.name}(...) is awaited, and calls blocking code itself",
                 "give it nothing that waits",
             )  # fmt: skip
+        if all(node is not site.node for _, node in bridged):
+            bridged.append((site, site.node))
+
+    def _rendering(self, site: CallSite, bridged: list[tuple[CallSite, ast.expr]]) -> None:
+        """A template that calls what blocks is rendered in a worker thread."""
+        if not isinstance(site.node, ast.Call) or rendering_waits(self.colours, site) is None:
+            return
+        if not rendered_in_thread(self.colours.program, site):
+            return
         if all(node is not site.node for _, node in bridged):
             bridged.append((site, site.node))
 
@@ -253,6 +266,11 @@ class BodyRewriter:
 
     def _face(self, function: Function, site: CallSite, node: ast.Call, form: Replacement) -> bool:
         if not isinstance(node.func, ast.Attribute):
+            return False
+        program = self.colours.program
+        if "db" in self.colours.external_effects(site) and (
+            node.func.attr in program.derived(held_up_by_listeners)
+        ):
             return False
         if is_streaming(site):
             uses = stream_uses(self.colours, site)

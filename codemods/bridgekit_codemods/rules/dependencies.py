@@ -7,7 +7,7 @@ import package belongs to another project on the public index.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 import tomlkit
@@ -17,6 +17,7 @@ from tomlkit.items import Array
 from bridgekit_codemods.program.program import Program
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_HELD = re.compile(r"(==|<=?|~=)\s*(\d+(?:\.\d+)*)")
 _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.(txt|in)\Z")
 
 _TOP = frozenset({"pyproject.toml", "requirements.txt"})
@@ -55,6 +56,27 @@ def changed_dependencies(
         if after != data:
             changes[path] = after
     return changes
+
+
+def pinned_below(
+    files: Mapping[str, bytes], name: str, minimum: tuple[int, ...]
+) -> Iterator[tuple[str, int, str]]:
+    """Where the project holds a distribution below a release: path, line and the bound."""
+    for path, data in sorted(files.items()):
+        if not declares(path):
+            continue
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+            written = line.strip().strip("\"',[] ")
+            if written.startswith("#") or _canonical(written) != _canonical(name):
+                continue
+            for operator, version in _HELD.findall(written.partition(";")[0]):
+                parts = tuple(map(int, version.split(".")))
+                if operator == "~=":
+                    below = parts[:-1] < minimum[: len(parts) - 1]
+                else:
+                    below = parts < minimum or (operator == "<" and parts == minimum)
+                if below:
+                    yield path, number, f"{operator}{version}"
 
 
 def beside_in_groups(files: Mapping[str, bytes], requirement: str, anchor: str) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """BK221 flask-on-portal: the application is made by `bridgekit.integrations.flask.Flask`.
 
-What: where `Flask(...)` is called, the class comes from bridgekit; it is a subclass of Flask's.
+What: where `Flask(...)` is called, the class comes from bridgekit; it is a subclass of Flask's. So
+does Flask-Login's `LoginManager`, which then has the user ready before a coroutine asks for it.
 
 Why: Flask runs each `async def` view on a fresh event loop in a fresh thread, so clients and
 engines made by one request are useless to the next. The subclass runs them all on the one loop of
@@ -23,6 +24,8 @@ from bridgekit_codemods.rules.moves import move_imports, replaced_by
 
 _FLASK = frozenset({"flask.Flask", "flask.app.Flask"})
 _SHIM = "bridgekit.integrations.flask"
+_LOGIN = frozenset({"flask_login.LoginManager", "flask_login.login_manager.LoginManager"})
+_LOGIN_SHIM = "bridgekit.integrations.flask_login"
 
 
 class FlaskBridge:
@@ -38,16 +41,19 @@ class FlaskBridge:
             return None
         draft = Draft(program)
         members: list[str] = []
+        if not any(list(_constructions(program, s, _FLASK)) for s in program.files.values()):
+            return None
         for source in program.files.values():
-            calls = list(_constructions(program, source))
-            if not calls:
+            calls = list(_constructions(program, source, _FLASK | _LOGIN))
+            if not calls and not _imports_login(source):
                 continue
             needed = Needed(source, "bridgekit")
             move_imports(source, draft.edits(source.path), _move)
             try:
                 for call in calls:
                     if isinstance(call.func, ast.Attribute):
-                        local = needed.name(_SHIM, "Flask", ("flask", "flask.app"))
+                        place = _place(program.resolve(source.path, call.func) or "")
+                        local = needed.name(*place, ("flask", "flask.app", "flask_login"))
                         draft.edits(source.path).at(
                             "Attribute",
                             source.span(call.func),
@@ -59,6 +65,7 @@ class FlaskBridge:
             for module, name, alias in needed.imports.values():
                 draft.edits(source.path).add_import(module, name, alias)
                 draft.edits(source.path).drop_import("flask")
+                draft.edits(source.path).drop_import("flask_login")
             members.append(source.module)
         if not members:
             return None
@@ -99,16 +106,33 @@ def own_applications(program: Program) -> list[Class]:
     ]
 
 
-def _constructions(program: Program, source: SourceFile) -> Iterator[ast.Call]:
+def _constructions(
+    program: Program, source: SourceFile, names: frozenset[str]
+) -> Iterator[ast.Call]:
     if source.tree is None:
         return
     for node in source.of(ast.Call):
         if (
             isinstance(node.func, ast.Name | ast.Attribute)
-            and program.resolve(source.path, node.func) in _FLASK
+            and program.resolve(source.path, node.func) in names
         ):
             yield node
 
 
+def _imports_login(source: SourceFile) -> bool:
+    """Says whether the file imports Flask-Login's class, to derive from it for instance."""
+    return source.tree is not None and any(
+        not node.level and f"{node.module}.{alias.name}" in _LOGIN
+        for node in source.of(ast.ImportFrom)
+        for alias in node.names
+    )
+
+
+def _place(dotted: str) -> tuple[str, str]:
+    name = dotted.rpartition(".")[2]
+    return (_LOGIN_SHIM if dotted in _LOGIN else _SHIM), name
+
+
 def _move(module: str, name: str) -> tuple[str, str] | None:
-    return (_SHIM, name) if f"{module}.{name}" in _FLASK else None
+    dotted = f"{module}.{name}"
+    return _place(dotted) if dotted in _FLASK | _LOGIN else None

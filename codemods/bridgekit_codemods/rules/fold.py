@@ -18,6 +18,7 @@ from bridgekit_codemods.planning.reach import calls_what_it_wraps
 from bridgekit_codemods.planning.scope import Scope
 from bridgekit_codemods.planning.settings import settings
 from bridgekit_codemods.planning.steps import Finding, Step
+from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft, Options, Safety
@@ -162,7 +163,26 @@ def _a_user(colours: Colours, facade: Function, twin: Function) -> str | None:
     for patch in program.patches:
         if patch.resolved is facade:
             return f"patched at {patch.path}:{patch.span.line}"
+    for site in _guessed(program, twin):
+        if not _is_ours(program, twin):
+            return f"its async form is perhaps called at {site.path}:{site.span.line}"
     return _hidden_user(program, facade)
+
+
+def _guessed(program: Program, twin: Function) -> Iterator[CallSite]:
+    """The calls of the twin's name on something that is not known well enough."""
+    if twin.cls is not None:
+        for site in program.unresolved_named(twin.name):
+            if not isinstance(site.node, ast.Call) or accepts(twin, site.node):
+                yield site
+
+
+def _is_ours(program: Program, twin: Function) -> bool:
+    """Says whether such calls mean the twin: they are awaited, and nothing else has its name."""
+    return all(site.awaited for site in _guessed(program, twin)) and not any(
+        function.name == twin.name and function is not twin
+        for function in program.functions.values()
+    )
 
 
 def _hidden_user(program: Program, facade: Function) -> str | None:
@@ -195,6 +215,10 @@ def _build(colours: Colours, key: str, pairs: list[tuple[Function, Function]]) -
         targets = {target.function for target in site.targets if target.grade != "guess"}
         if targets and targets <= set(twins) and site.name.endswith(TWIN_SUFFIX):
             plain = site.name.removesuffix(TWIN_SUFFIX)
+            draft.edits(site.path).at("Call", site.span, nodes.renamed_callee(plain))
+    for twin in twins:
+        for site in _guessed(program, twin):
+            plain = twin.name.removesuffix(TWIN_SUFFIX)
             draft.edits(site.path).at("Call", site.span, nodes.renamed_callee(plain))
     for reference in program.references:
         if reference.function in twins and isinstance(reference.node, ast.Name | ast.Attribute):

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import libcst as cst
 
+from bridgekit_codemods.catalog.flask_extensions import flask_extension
 from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import is_framework_coroutine
@@ -35,7 +36,7 @@ from bridgekit_codemods.rules.dependencies import (
 )
 from bridgekit_codemods.rules.moves import move_imports
 from bridgekit_codemods.rules.pytest_settings import asynchronous_tests
-from bridgekit_codemods.rules.quart_names import SHIM, is_extension, is_flask, moved_name
+from bridgekit_codemods.rules.quart_names import SHIM, is_flask, moved_name
 from bridgekit_codemods.rules.quart_tests import ClientUses, convert_tests
 
 _RESPONSES = ("flask.Response", "flask.wrappers.Response", "quart.Response")
@@ -90,6 +91,7 @@ class FlaskToQuart:
             if not program.files[function.path].is_test:
                 rewriter.convert(function)
         rewriter.module_level()
+        rewriter.passed_on()
         flipped, added = convert_tests(colours, Obstacles(colours), draft)
         return draft, flipped, rewriter.bridges + added
 
@@ -159,6 +161,14 @@ def _served_otherwise(program: Program) -> Iterator[Finding]:
             return
 
 
+def stays_on_flask(program: Program) -> bool:
+    """Says whether it can be seen beforehand that the program cannot move to Quart as it is.
+
+    Ask with `program.derived(stays_on_flask)`.
+    """
+    return _uses_flask(program) and any(_obstacles(program))
+
+
 def _uses_flask(program: Program) -> bool:
     return any(
         is_flask(module)
@@ -184,13 +194,15 @@ def _obstacles(program: Program) -> Iterator[Finding]:
         if source.tree is None:
             continue
         for module, name, node in _imports(source):
-            if is_extension(module):
+            extension = flask_extension(module)
+            if extension is not None:
                 yield Finding(
                     path,
                     node.lineno,
                     "BK251",
-                    f"{module} is an extension made for Flask",
-                    "replace it by its Quart counterpart, or stay on Flask (--target flask)",
+                    f"{extension.title} is an extension made for Flask: {extension.reason}",
+                    f"under Quart: {extension.remedy}; or stay on Flask, where async views share "
+                    "one event loop (--target flask)",
                 )
             elif is_flask(module) and name is not None and moved_name(module, name) is None:
                 yield Finding(
@@ -319,6 +331,35 @@ class _AppRewriter:
         edits.at("Call", site.span, _opened_below_root)
         edits.add_import("os")
         return True
+
+    def passed_on(self) -> None:
+        """A function that Quart made a coroutine function, given to whoever calls it plainly.
+
+        Raises:
+            Unconvertible: there is one.
+        """
+        for source in self.program.files.values():
+            if source.tree is None:
+                continue
+            called = {node.func for node in source.of(ast.Call)}
+            names: tuple[ast.Name | ast.Attribute, ...] = (
+                *source.of(ast.Name),
+                *source.of(ast.Attribute),
+            )
+            for node in names:
+                if node in called or not isinstance(node.ctx, ast.Load):
+                    continue
+                dotted = self.program.resolve(source.path, node)
+                if dotted is None or not is_framework_coroutine(dotted):
+                    continue
+                finding = Finding(
+                    source.path,
+                    node.lineno,
+                    "BK255",
+                    f"{dotted} is passed on as a value, to what will not await it",
+                    "call it in an async view, or stay on Flask (--target flask)",
+                )
+                raise Unconvertible(next(iter(self.program.functions.values())), finding)
 
     def module_level(self) -> None:
         for site in self.program.calls:

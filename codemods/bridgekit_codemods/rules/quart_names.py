@@ -97,8 +97,3 @@ def moved_name(module: str, name: str) -> tuple[str, str] | None:
     if name in _SAME_IN.get(module, ()):
         return ("quart" + module.removeprefix("flask"), name)
     return None
-
-
-def is_extension(module: str) -> bool:
-    """Says whether the module is a Flask extension: it was written for the other framework."""
-    return module.split(".")[0].startswith("flask_")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.rules.query_selection import EagerJoins, Selection, Shape, Unrecognised
-from bridgekit_codemods.rules.sqlalchemy_names import is_session
+from bridgekit_codemods.rules.sqlalchemy_names import extension_names, is_session
 
 # Methods of Query that Select has with the same meaning, under the name on the right.
 LINKS = {
@@ -25,6 +25,8 @@ LINKS = {
 }  # fmt: skip
 RUNS = frozenset({"all", "first", "one", "one_or_none", "scalar", "count"})
 WRITES = frozenset({"delete", "update"})
+# Ends of Flask-SQLAlchemy's Query, which its extension object has for select().
+EXTENSION_ENDS = frozenset({"get_or_404", "first_or_404", "one_or_404", "paginate"})
 EMBEDS = frozenset({"exists", "subquery", "scalar_subquery", "label", "cte"})
 _CONDITIONS = frozenset({"filter", "where", "filter_by"})
 _JOINS = frozenset({"join", "outerjoin", "select_from"})
@@ -126,10 +128,22 @@ class Reader:
                 chain.links.append(call)
                 chain.top = call
                 continue
-            if attribute.attr in RUNS | WRITES | EMBEDS or attribute.attr == "get":
+            known = RUNS | WRITES | EMBEDS | {"get"}
+            if attribute.attr in known or (
+                attribute.attr in EXTENSION_ENDS and self._of_extension(chain.start)
+            ):
                 chain.end = call
                 return chain
             raise Unrecognised(call, f"Query.{attribute.attr} has no like on select()")
+
+    def _of_extension(self, start: ast.expr) -> bool:
+        """Says whether the query is one of `db.session`, with `db` Flask-SQLAlchemy's."""
+        match start:
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=db, attr="session"))):
+                types = {ref.name for ref in self.program.type_of(self.source.path, db)}
+                return bool(types) and types <= extension_names()
+            case _:
+                return False
 
     def _is_run_by_loop(self, node: ast.expr) -> bool:
         match self.parents.get(node):
@@ -342,7 +356,9 @@ class Reader:
             keyword.arg is None for keyword in end.keywords
         ):
             raise Unrecognised(end, f"the arguments of {name}() are unpacked")
-        if name in WRITES | {"get"}:
+        if name in EXTENSION_ENDS:
+            self._check_extension(query, chain, end, name)
+        elif name in WRITES | {"get"}:
             self._check_single_entity(query, chain, end, name)
         elif name in RUNS and (end.args or end.keywords):
             raise Unrecognised(end, f"{name}() has unusual arguments")
@@ -350,6 +366,17 @@ class Reader:
             raise Unrecognised(end, "scalar() of a query for several columns")
         elif name == "subquery" and (len(end.args) > 1 or end.keywords):
             raise Unrecognised(end, "subquery() has unusual arguments")
+
+    def _check_extension(self, query: Query, chain: Chain, end: ast.Call, name: str) -> None:
+        if query.variable is not None or query.shape != "entity" or len(query.base.args) != 1:
+            raise Unrecognised(end, f"{name}() of a query that is not for one class, on the spot")
+        if name == "get_or_404":
+            if chain.links or len(end.args) != 1 or end.keywords:
+                raise Unrecognised(end, "get_or_404() of a query with more than a key")
+        elif end.args:
+            raise Unrecognised(end, f"{name}() has unusual arguments")
+        elif query.unique and name != "paginate":
+            raise Unrecognised(end, f"{name}() of a query that may repeat an entity")
 
     def _check_single_entity(self, query: Query, chain: Chain, end: ast.Call, name: str) -> None:
         allowed = {"options"} if name == "get" else _CONDITIONS

@@ -98,6 +98,27 @@ def executed(
     return edit
 
 
+def handed(callee: str, first: str | None = None, added: Sequence[tuple[str, str]] = ()) -> Edit:
+    """`STATEMENT.end(...)` -> `callee(STATEMENT.added(...), ...)`, or `callee(first, ...)`."""
+
+    def edit(call: cst.Call) -> cst.BaseExpression:
+        statement, dot = _split(call)
+        for name, argument in added:
+            value = cst.Arg(expression(argument))
+            statement, dot = _method(statement, name, [value], dot), cst.Dot()
+        head = expression(first) if first is not None else statement
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        return call.with_changes(
+            func=expression(callee),
+            args=[
+                cst.Arg(head, comma=comma if call.args else cst.MaybeSentinel.DEFAULT),
+                *call.args,
+            ],
+        )
+
+    return edit
+
+
 def counted(site: Site, names: Names) -> Edit:
     """`STATEMENT.count()` -> `session.scalar(select(func.count()).select_from(STATEMENT...))`."""
 

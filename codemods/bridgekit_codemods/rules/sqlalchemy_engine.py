@@ -1,7 +1,8 @@
 """BK211 two-colour-engine: engine and sessions come from `bridgekit.integrations.sqlalchemy`.
 
-What: `create_engine`, `sessionmaker`, `scoped_session` and `Session` are imported from there,
-annotations included. Nothing else changes: in a thread the objects are SQLAlchemy's own, over the
+What: `create_engine`, `sessionmaker`, `scoped_session` and `Session` are imported from there, and
+Flask-SQLAlchemy's `SQLAlchemy` from `bridgekit.integrations.flask_sqlalchemy`; annotations
+included. Nothing else changes: in a thread the objects are SQLAlchemy's own, over the
 asyncio driver of the same database. Alembic's files keep SQLAlchemy's own. A program whose
 connection listeners test for the class of the driver's connection is refused, and each place named:
 with the other driver the test would fail in silence.
@@ -21,10 +22,14 @@ from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.source import SourceFile
 from bridgekit_codemods.rules.base import Draft, Options, Safety
 from bridgekit_codemods.rules.bindings import NameTaken, Needed
-from bridgekit_codemods.rules.dependencies import changed_dependencies, project_files
+from bridgekit_codemods.rules.dependencies import (
+    changed_dependencies,
+    pinned_below,
+    project_files,
+)
 from bridgekit_codemods.rules.moves import move_imports, replaced_by
 from bridgekit_codemods.rules.sqlalchemy_listeners import connection_class_tests
-from bridgekit_codemods.rules.sqlalchemy_names import SHIM, counterpart
+from bridgekit_codemods.rules.sqlalchemy_names import counterpart, extension_names
 
 # SQLAlchemy's asyncio support needs greenlet, and a driver for each database.
 _DRIVERS = {
@@ -32,6 +37,15 @@ _DRIVERS = {
     "postgresql": "asyncpg>=0.29",
     "mysql": "aiomysql>=0.2",
 }
+# The oldest releases that `bridgekit.integrations` works with.
+_NEEDED = {"sqlalchemy": (2, 0, 40), "flask-sqlalchemy": (3, 1)}
+# Methods of Flask-SQLAlchemy's class, of this release or an older one, that make what it offers.
+_INTERNALS = frozenset(
+    {
+        "_make_engine", "_make_scoped_session", "_make_session_factory", "create_engine",
+        "create_session", "create_scoped_session",
+    }
+)  # fmt: skip
 
 
 class SqlalchemyEngine:
@@ -60,7 +74,8 @@ class SqlalchemyEngine:
         if not members:
             return None
         needed = ["greenlet>=3", *_drivers(program)]
-        settings = changed_dependencies(project_files(program), needed, beside=["sqlalchemy"])
+        beside = ["sqlalchemy", "flask-sqlalchemy"]
+        settings = changed_dependencies(project_files(program), needed, beside=beside)
         return Step(
             key=self.key,
             kind="engine",
@@ -80,28 +95,38 @@ class SqlalchemyEngine:
         assert source.tree is not None
         needed = Needed(source, "bridgekit")
         for node in source.of(ast.Attribute):
-            name = _through_module(program, source, node)
-            if name is None:
+            place = _through_module(program, source, node)
+            if place is None:
                 continue
-            local = needed.name(SHIM, name, ("sqlalchemy", "sqlalchemy.orm"))
+            local = needed.name(*place, ("sqlalchemy", "sqlalchemy.orm", "flask_sqlalchemy"))
             draft.edits(source.path).at("Attribute", source.span(node), replaced_by(local))
         for module, name, alias in needed.imports.values():
             draft.edits(source.path).add_import(module, name, alias)
         return bool(needed.imports)
 
     def _blockers(self, program: Program) -> Iterator[Finding]:
+        if not _uses_database(program):
+            return
+        for name, minimum in _NEEDED.items():
+            for path, line, version in pinned_below(project_files(program), name, minimum):
+                least = ".".join(map(str, minimum))
+                yield Finding(
+                    path, line, self.code,
+                    f"{name} is held at {version}, and engines of both colours need {least} or "
+                    "later",
+                    f"raise it to {least} or later; the program stays synchronous with it",
+                )  # fmt: skip
+        for cls in program.classes.values():
+            made = sorted(_INTERNALS & cls.methods.keys())
+            if made and extension_names() & set(map(str, cls.bases)):
+                yield Finding(
+                    cls.path, cls.methods[made[0]].node.lineno, self.code,
+                    f"{cls.name} makes Flask-SQLAlchemy's engines or sessions itself ({made[0]})",
+                    "use SQLALCHEMY_ENGINE_OPTIONS and session_options in its place",
+                )  # fmt: skip
         for source in program.files.values():
             if source.tree is None:
                 continue
-            for node in (*source.of(ast.Import), *source.of(ast.ImportFrom)):
-                modules = _imported_modules(node)
-                if any(module.split(".")[0] == "flask_sqlalchemy" for module in modules):
-                    yield Finding(
-                        source.path, node.lineno, self.code,
-                        "Flask-SQLAlchemy makes the engine and its sessions itself",
-                        "make the engine with create_engine and the sessions with sessionmaker; "
-                        "until then the database stays synchronous behind thread bridges",
-                    )  # fmt: skip
             tests = () if _is_migration(source) else connection_class_tests(program, source)
             for test in tests:
                 yield Finding(
@@ -150,16 +175,28 @@ def _drivers(program: Program) -> list[str]:
     ]
 
 
+def _uses_database(program: Program) -> bool:
+    """Says whether some file imports SQLAlchemy or its extension for Flask."""
+    return any(
+        module.split(".")[0] in ("sqlalchemy", "flask_sqlalchemy")
+        for source in program.files.values()
+        if source.tree is not None
+        for node in (*source.of(ast.Import), *source.of(ast.ImportFrom))
+        for module in _imported_modules(node)
+    )
+
+
 def _move(module: str, name: str) -> tuple[str, str] | None:
-    found = counterpart(f"{module}.{name}")
-    return (SHIM, found) if found is not None else None
+    return counterpart(f"{module}.{name}")
 
 
-def _through_module(program: Program, source: SourceFile, node: ast.Attribute) -> str | None:
-    """The shim's name for `module.name` where `module` is an imported module of SQLAlchemy."""
+def _through_module(
+    program: Program, source: SourceFile, node: ast.Attribute
+) -> tuple[str, str] | None:
+    """The place of `module.name` where `module` is an imported module of one of the libraries."""
     owner = node.value
     if isinstance(owner, ast.Name | ast.Attribute):
         module = program.resolve(source.path, owner)
-        if module is not None and module.split(".")[0] == "sqlalchemy":
+        if module is not None and module.split(".")[0] in ("sqlalchemy", "flask_sqlalchemy"):
             return counterpart(f"{module}.{node.attr}")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridgekit_codemods.program.types import Types
 
 SHIM = "bridgekit.integrations.sqlalchemy"
+FLASK_SHIM = "bridgekit.integrations.flask_sqlalchemy"
 
 _TWO_COLOURED = {
     "create_engine": ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.future"),
@@ -14,10 +15,20 @@ _TWO_COLOURED = {
 }
 
 
-def counterpart(dotted: str) -> str | None:
-    """The name in the shim that takes the place of the library's `dotted`."""
+_EXTENSION = ("flask_sqlalchemy", "flask_sqlalchemy.extension")
+
+
+def counterpart(dotted: str) -> tuple[str, str] | None:
+    """The module and the name that take the place of the library's `dotted`."""
     module, _, name = dotted.rpartition(".")
-    return name if module in _TWO_COLOURED.get(name, ()) else None
+    if name == "SQLAlchemy" and module in _EXTENSION:
+        return FLASK_SHIM, name
+    return (SHIM, name) if module in _TWO_COLOURED.get(name, ()) else None
+
+
+def extension_names() -> frozenset[str]:
+    """Every dotted name of Flask-SQLAlchemy's class, the two-coloured one included."""
+    return frozenset(f"{module}.SQLAlchemy" for module in (*_EXTENSION, FLASK_SHIM))
 
 
 def names_of(name: str) -> frozenset[str]:

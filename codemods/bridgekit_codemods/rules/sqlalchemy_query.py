@@ -202,7 +202,7 @@ class _Rewrite:
     def _query(self, query: Query) -> None:
         ends = {chain.end_name for chain in query.chains}
         for base in query.bases:
-            if ends == {"get"}:
+            if ends in ({"get"}, {"get_or_404"}):
                 break
             head = self._sql(next(iter(ends)) if ends <= {"delete", "update"} else "select")  # type: ignore[arg-type]
             self._at(base, nodes.replaced_callee(head))
@@ -237,11 +237,22 @@ class _Rewrite:
             "get": lambda: forms.got(
                 query.session, ast.unparse(query.base.args[0]), bool(chain.links)
             ),
+            "get_or_404": lambda: self._handed(query, "get_or_404"),
+            "first_or_404": lambda: self._handed(query, "first_or_404"),
+            "one_or_404": lambda: self._handed(query, "one_or_404"),
+            "paginate": lambda: self._handed(query, "paginate"),
             "delete": lambda: self._written(site, end, []),
             "update": lambda: self._written(site, end, [("values", 0)]),
         }
         if name not in EMBEDS:
             self._at(end, makers[name]())
+
+    def _handed(self, query: Query, name: str) -> Edit:
+        """The end of a query of Flask-SQLAlchemy's, which `db` has for a statement."""
+        callee = f"{query.session.removesuffix('.session')}.{name}"
+        if name == "get_or_404":
+            return forms.handed(callee, ast.unparse(query.base.args[0]))
+        return forms.handed(callee, added=[("limit", "1")] if name == "first_or_404" else [])
 
     def _scalar(self, site: forms.Site, query: Query, unique: list[str]) -> Edit:
         if query.shape == "entity":

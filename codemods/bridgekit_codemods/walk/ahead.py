@@ -23,7 +23,7 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules import requests_names, sqlalchemy_names
 
 _BRIDGE = frozenset({"bridge"})
-_QUERY = "sqlalchemy.orm.Query."
+_QUERY = ("sqlalchemy.orm.Query.", "flask_sqlalchemy.query.Query.")
 _EXECUTED = f"{sqlalchemy_names.SHIM}.Session.scalars"
 
 
@@ -58,16 +58,16 @@ class Preparation:
             place = requests_names.place(dotted)
             if place is not None:
                 return ".".join(part for part in (self.shim, *place) if part)
-        if self.session and dotted.startswith("sqlalchemy."):
+        if self.session and dotted.startswith(("sqlalchemy.", "flask_sqlalchemy.")):
             if dotted.startswith(_QUERY) and module in self.selects:
                 return _EXECUTED
             owner, _, member = dotted.rpartition(".")
             found = sqlalchemy_names.counterpart(dotted)
             if found is not None:
-                return f"{sqlalchemy_names.SHIM}.{found}"
+                return ".".join(found)
             found = sqlalchemy_names.counterpart(owner)
             if found is not None:
-                return f"{sqlalchemy_names.SHIM}.{found}.{member}"
+                return ".".join((*found, member))
         return dotted
 
 

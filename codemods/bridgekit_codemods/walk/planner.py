@@ -7,7 +7,7 @@ was interrupted is resumed by asking again, and a finished program has no next s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -25,6 +25,7 @@ from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
 from bridgekit_codemods.rules.base import Granularity, Options, Rule
+from bridgekit_codemods.rules.quart import stays_on_flask
 from bridgekit_codemods.walk.forecast import forecast
 from bridgekit_codemods.walk.overview import overview
 from bridgekit_codemods.walk.prospects import concerns, serves
@@ -39,6 +40,12 @@ class RulePlanner:
 
     options: Options
     _programs: Programs = field(default_factory=Programs, repr=False, compare=False)
+
+    def _options_for(self, program: Program) -> Options:
+        """The options, with what the program itself says about the framework at the end."""
+        if self.options.target == "quart" and program.derived(stays_on_flask):
+            return replace(self.options, scope=replace(self.options.scope, stays=True))
+        return self.options
 
     def program(self, sources: Mapping[str, bytes]) -> Program:
         """The program of these sources: the same object as long as they stay the same."""
@@ -61,8 +68,9 @@ class RulePlanner:
         """The first step of a rule that the scope needs."""
         passed = kept
         while True:
-            step = rule.propose(program, self.options, passed)
-            if step is None or step.key in passed or serves(program, self.options.scope, step):
+            options = self._options_for(program)
+            step = rule.propose(program, options, passed)
+            if step is None or step.key in passed or serves(program, options.scope, step):
                 return step
             passed |= {step.key}
 
@@ -73,16 +81,18 @@ class RulePlanner:
 
     def forecast(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> Iterator[Foreseen]:
         """All steps to come from one reading of the program; their changes are not worked out."""
-        return forecast(self.program(sources), self.options, kept)
+        program = self.program(sources)
+        return forecast(program, self._options_for(program), kept)
 
     def findings(self, sources: Mapping[str, bytes], kept: frozenset[str]) -> tuple[Finding, ...]:
         """What the rules leave alone in the program as it is now, sorted by place."""
         program = self.program(sources)
+        options = self._options_for(program)
         found = {
             finding
             for rule in RULES
-            if concerns(program, self.options.scope, rule.code)
-            for finding in rule.findings(program, self.options, kept)
+            if concerns(program, options.scope, rule.code)
+            for finding in rule.findings(program, options, kept)
         }
         found.update(program.derived(settings).findings)
         return tuple(sorted(found, key=lambda f: (f.path, f.line, f.code, f.reason)))
@@ -101,7 +111,8 @@ class RulePlanner:
         Raises:
             ScopeError: a goal of the scope names nothing.
         """
-        return overview(self.program(sources), self.options.scope)
+        program = self.program(sources)
+        return overview(program, self._options_for(program).scope)
 
 
 def build_planner(
@@ -115,6 +126,8 @@ def build_planner(
 
     A scope that leaves out views ends on Flask: a change of framework concerns every view.
     """
+    if target == "flask":
+        scope = replace(scope, stays=True)
     if not scope.changes_framework:
         target = "flask"
     return RulePlanner(Options(client=client, target=target, granularity=granularity, scope=scope))

@@ -22,6 +22,7 @@ from bridgekit_codemods.rules.base import Options, Rule
 from bridgekit_codemods.rules.colourless_decorator import ColourlessDecorator
 from bridgekit_codemods.rules.flask_bridge import own_applications
 from bridgekit_codemods.rules.flip import serves_async_views
+from bridgekit_codemods.rules.sqlalchemy_model_query import SqlalchemyModelQuery
 from bridgekit_codemods.rules.sqlalchemy_query import SqlalchemyQuery
 from bridgekit_codemods.walk.ahead import Ahead, ObstaclesAhead, Preparation
 
@@ -55,7 +56,7 @@ class PreparationSteps:
 
 
 def _steps_of(rule: Rule, program: Program, options: Options, kept: frozenset[str]) -> list[Step]:
-    if isinstance(rule, SqlalchemyQuery | ColourlessDecorator):
+    if isinstance(rule, SqlalchemyQuery | SqlalchemyModelQuery | ColourlessDecorator):
         return list(rule.steps(program, kept))
     found: list[Step] = []
     while True:

@@ -29,10 +29,23 @@ class Flask(flask.Flask):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cli = _CommandGroup(name=self.name)
+        #: Called on the thread of the request each time before it waits for a coroutine function.
+        #: What asynchronous code finds ready, and would have to wait for on the loop, is made here.
+        self.before_coroutines: list[Callable[[], object]] = []
 
     def async_to_sync(self, func: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
         """Flask's hook: how a coroutine function is called from its synchronous dispatch."""
-        return async_to_sync(func)
+        run = async_to_sync(func)
+        if not self.before_coroutines:
+            return run
+
+        @functools.wraps(func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for prepare in self.before_coroutines:
+                prepare()
+            return run(*args, **kwargs)
+
+        return call
 
 
 class _CommandGroup(AppGroup):

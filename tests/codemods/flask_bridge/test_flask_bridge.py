@@ -97,3 +97,30 @@ def test_a_name_that_is_taken_is_not_overwritten(rewritten) -> None:
         "from bridgekit.integrations.flask import Flask as bridgekit_Flask\n\n"
         "class Flask: ...\n\napp = bridgekit_Flask(__name__)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "from flask_login import LoginManager, current_user",
+            "from bridgekit.integrations.flask_login import LoginManager\n"
+            "from flask_login import current_user",
+        ),
+        (
+            "from flask_login.login_manager import LoginManager",
+            "from bridgekit.integrations.flask_login import LoginManager",
+        ),
+    ],
+)
+def test_the_login_manager_comes_from_the_integration(rewritten, before: str, after: str) -> None:
+    files = {
+        "app.py": "from flask import Flask\n\napp = Flask(__name__)\n",
+        "login.py": f"{before}\n\nlogin = LoginManager()\n",
+    }
+
+    assert rewritten(RULE, files, "login.py") == f"{after}\n\nlogin = LoginManager()\n"
+
+
+def test_the_login_manager_of_no_application_stays(untouched) -> None:
+    untouched(RULE, "from flask_login import LoginManager\n\nlogin = LoginManager()\n")

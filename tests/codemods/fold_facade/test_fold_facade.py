@@ -204,3 +204,41 @@ def test_without_such_a_goal_both_fold(goals: tuple[str, ...]) -> None:
     step = RULE.propose(Program.load(LIBRARY), options, frozenset())
     assert step is not None
     assert step.members == ("shop._fetch", "shop.price")
+
+
+MAYBE = """\
+    from bridgekit import async_to_sync
+
+
+    class A:
+        async def go_async(self):
+            return 1
+
+        def go(self):
+            return async_to_sync(self.go_async)()
+
+
+    {other}
+
+
+    async def use(thing):
+        return {call}
+"""
+
+
+def test_an_awaited_call_on_an_unknown_receiver_follows() -> None:
+    source = dedent(MAYBE).format(other="", call="await thing.go_async()")
+    after = folded({"lib.py": source})["lib.py"]
+    assert "return await thing.go()" in after
+    assert "go_async" not in after
+
+
+@pytest.mark.parametrize(
+    ("other", "call"),
+    [
+        ("", "thing.go_async()"),
+        ("class B:\n    async def go_async(self):\n        return 2\n", "await thing.go_async()"),
+    ],
+)
+def test_a_twin_that_an_unknown_receiver_may_call_stays(other: str, call: str) -> None:
+    assert "perhaps called at" in stays({"lib.py": dedent(MAYBE).format(other=other, call=call)})

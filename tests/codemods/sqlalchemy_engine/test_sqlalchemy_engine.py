@@ -145,14 +145,87 @@ def test_other_programs_are_not_touched(untouched, found, source: str) -> None:
     assert found(RULE, source) == []
 
 
-def test_flask_sqlalchemy_makes_its_own_engine(untouched, found) -> None:
-    files = {
-        "db.py": "from flask_sqlalchemy import SQLAlchemy\n\ndb = SQLAlchemy()\n",
-        "job.py": "from sqlalchemy import create_engine\n",
-    }
+EXTENSION = "bridgekit.integrations.flask_sqlalchemy"
 
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "from flask_sqlalchemy import SQLAlchemy\n\ndb = SQLAlchemy()\n",
+            f"from {EXTENSION} import SQLAlchemy\n\ndb = SQLAlchemy()\n",
+        ),
+        (
+            "from flask_sqlalchemy import SQLAlchemy as Db, pagination  # both\n",
+            f"from {EXTENSION} import SQLAlchemy as Db\n"
+            "from flask_sqlalchemy import pagination  # both\n",
+        ),
+        (
+            "import flask_sqlalchemy\n\ndb = flask_sqlalchemy.SQLAlchemy()\n",
+            f"import flask_sqlalchemy\nfrom {EXTENSION} import SQLAlchemy\n\ndb = SQLAlchemy()\n",
+        ),
+        (
+            "from flask_sqlalchemy import SQLAlchemy\n\n\nclass Db(SQLAlchemy):\n"
+            "    def names(self):\n        return []\n",
+            f"from {EXTENSION} import SQLAlchemy\n\n\nclass Db(SQLAlchemy):\n"
+            "    def names(self):\n        return []\n",
+        ),
+    ],
+)
+def test_flask_sqlalchemy_is_two_coloured(rewritten, before: str, after: str) -> None:
+    assert rewritten(RULE, before) == after
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "word"),
+    [
+        (
+            {
+                "db.py": "from flask_sqlalchemy import SQLAlchemy\n\n\nclass Db(SQLAlchemy):\n"
+                "    def _make_engine(self, key, options, app):\n        return None\n"
+            },
+            ("db.py", 5),
+            "_make_engine",
+        ),
+        (
+            {
+                "db.py": "from flask_sqlalchemy import SQLAlchemy\n\ndb = SQLAlchemy()\n",
+                "requirements.txt": "flask\nFlask-SQLAlchemy==2.5.1\n",
+            },
+            ("requirements.txt", 2),
+            "==2.5.1",
+        ),
+        (
+            {
+                "db.py": "from sqlalchemy import create_engine\n",
+                "requirements.txt": "SQLAlchemy==2.0.23\n",
+            },
+            ("requirements.txt", 1),
+            "2.0.40",
+        ),
+    ],
+)
+def test_what_it_cannot_take_the_place_of(untouched, found, files, place, word) -> None:
     untouched(RULE, files)
-    assert [where[:2] for where in found(RULE, files)] == [("db.py", 1)]
+    ((path, line, reason),) = found(RULE, files)
+    assert (path, line) == place
+    assert word in reason
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "SQLAlchemy>=2.0,<3",
+        "sqlalchemy==2.0.40",
+        "sqlalchemy~=2.0",
+        "# sqlalchemy==1.4",
+        "sqlalchemy<3",
+    ],
+)
+def test_a_release_that_will_do(rewritten, requirement: str) -> None:
+    files = {"db.py": "from sqlalchemy import create_engine\n", "requirements.txt": requirement}
+
+    assert "bridgekit" in rewritten(RULE, files, "db.py")
 
 
 LISTENERS = {

@@ -39,6 +39,51 @@ def test_the_option_is_added(rewritten, module: str, before: str, after: str) ->
     assert rewritten(RULE, source) == source.replace(before, after)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SQLAlchemy()", 'SQLAlchemy(session_options={"expire_on_commit": False})'),
+        ("SQLAlchemy(app)", 'SQLAlchemy(app, session_options={"expire_on_commit": False})'),
+        (
+            "SQLAlchemy(session_options={})",
+            'SQLAlchemy(session_options={"expire_on_commit": False})',
+        ),
+        (
+            "SQLAlchemy(session_options={'autoflush': False}, metadata=m)",
+            "SQLAlchemy(session_options={'autoflush': False, \"expire_on_commit\": False}, "
+            "metadata=m)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("module", ["flask_sqlalchemy", "bridgekit.integrations.flask_sqlalchemy"])
+def test_flask_sqlalchemy_takes_it_among_its_options(
+    rewritten, module: str, before: str, after: str
+) -> None:
+    source = f"from {module} import SQLAlchemy\n\napp = m = None\ndb = {before}\n"
+
+    assert rewritten(RULE, source) == source.replace(before, after)
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("SQLAlchemy(session_options=OPTIONS)", "unpacked"),
+        ("SQLAlchemy(session_options={**OPTIONS})", "unpacked"),
+        ("SQLAlchemy(**OPTIONS)", "unpacked"),
+        ('SQLAlchemy(session_options={"expire_on_commit": True})', "on purpose"),
+    ],
+)
+def test_options_of_flask_sqlalchemy_that_are_not_known(
+    untouched, found, call: str, reason: str
+) -> None:
+    source = f"from flask_sqlalchemy import SQLAlchemy\n\nOPTIONS = {{}}\ndb = {call}\n"
+
+    untouched(RULE, source)
+    ((_, line, text),) = found(RULE, source)
+    assert line == 4
+    assert reason in text
+
+
 def test_the_step_says_what_changes_for_the_program(propose) -> None:
     step = propose(RULE, "from sqlalchemy.orm import sessionmaker\n\nS = sessionmaker()\n")
 

@@ -20,7 +20,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import greenlet_spawn
-from sqlalchemy.util.concurrency import in_greenlet
 
 from bridgekit.adapters.calls import async_to_sync
 from bridgekit.errors import LoopThreadError
@@ -57,6 +56,11 @@ class SyncCallOnLoopError(MissingGreenlet, LoopThreadError):
 def on_loop() -> bool:
     """Say whether this thread is running an event loop (in a greenlet of SQLAlchemy's or not)."""
     return _running_loop() is not None
+
+
+def in_greenlet() -> bool:
+    """Say whether this is a greenlet in which SQLAlchemy may await (2.0 has no such function)."""
+    return getattr(getcurrent(), "__sqlalchemy_greenlet_provider__", False)
 
 
 def blocks_loop() -> bool:
@@ -99,6 +103,8 @@ class _ThreadGreenlet(greenlet):  # type: ignore[misc]
     def __init__(self, fn: Callable[..., Any]) -> None:
         parent = getcurrent()
         super().__init__(fn, parent)
+        #: Where SQLAlchemy 2.0 switches to; 2.1 takes the parent.
+        self.driver = parent
         self.gr_context = parent.gr_context
 
 

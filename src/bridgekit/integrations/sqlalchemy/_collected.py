@@ -13,12 +13,16 @@ import weakref
 from concurrent.futures import Future
 from typing import Any
 
-from sqlalchemy.pool import Pool
-from sqlalchemy.pool.base import _finalize_fairy
+from sqlalchemy.pool import Pool, base
 from sqlalchemy.util import greenlet_spawn
 
 #: Where a pool's record keeps a weak reference to the loop that opened its connection.
 LOOP = "bridgekit_loop"
+
+_finalize: Any = base._finalize_fairy
+#: SQLAlchemy 2.0 learns of the end by the callback of a weak reference that its record keeps, and
+#: keeps the record here meanwhile; 2.1 has a finalizer.
+_records: dict[Any, Any] | None = getattr(base, "_strong_ref_connection_records", None)
 
 
 class Returns:
@@ -31,12 +35,29 @@ class Returns:
 
     def watch(self, fairy: Any, pool: Pool) -> None:
         """Take over what happens when ``fairy``, a connection just checked out, is collected."""
+        if _records is not None:
+            self._watch_by_reference(_records, fairy, pool)
+            return
         fairy._finalizer.detach()
         fairy._finalizer = weakref.finalize(
             fairy, self._collected, fairy._connection_record, pool, fairy._echo
         )
         # A connection in use at exit is left alone.
         fairy._finalizer.atexit = False
+
+    def _watch_by_reference(self, records: dict[Any, Any], fairy: Any, pool: Pool) -> None:
+        record, echo = fairy._connection_record, fairy._echo
+
+        def ended(reference: Any) -> None:
+            records.pop(reference, None)
+            # Otherwise it was checked in, or under a StaticPool somebody else has the record now.
+            if record.fairy_ref is reference:
+                self._collected(record, pool, echo)
+
+        # Two references to one object are equal, and a dictionary would keep the older one.
+        records.pop(record.fairy_ref, None)
+        record.fairy_ref = weakref.ref(fairy, ended)
+        records[record.fairy_ref] = record
 
     def pending(self) -> list[Future[None]]:
         """What has been collected and is not back yet; the futures never have an exception."""
@@ -58,7 +79,10 @@ class Returns:
                 self._settle(done)
             else:
                 return
-        _finalize_fairy(None, record, pool, echo, is_gc_cleanup=True)
+        if _records is None:
+            _finalize(None, record, pool, echo, is_gc_cleanup=True)
+        else:
+            _finalize(None, record, pool, record.fairy_ref, echo)
 
     def _begin(self, record: Any, pool: Pool, echo: Any, done: Future[None]) -> None:
         task = asyncio.get_running_loop().create_task(self._give_back(record, pool, echo))
@@ -78,5 +102,9 @@ class Returns:
 
 def _check_in(record: Any, pool: Pool, echo: Any) -> None:
     # Under a StaticPool somebody else may have taken the same record meanwhile.
-    if record.needs_gc:
-        _finalize_fairy(record.dbapi_connection, record, pool, echo)
+    if record.fairy_ref is None or record.fairy_ref() is not None:
+        return
+    if _records is None:
+        _finalize(record.dbapi_connection, record, pool, echo)
+    else:
+        _finalize(record.dbapi_connection, record, pool, None, echo)
