@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 import quart
 
+from bridgekit_codemods.catalog.flask_extensions import flask_extension, flask_extensions
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules.base import Options
 from bridgekit_codemods.rules.quart import FlaskToQuart
@@ -231,7 +232,7 @@ def test_open_resource_is_opened_below_the_root_path() -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("from flask import Flask\nimport flask_login\n", "flask_login is an extension"),
+        ("from flask import Flask\nimport flask_login\n", "Flask-Login is an extension"),
         ("from flask.sessions import SecureCookieSessionInterface\n", "has no counterpart"),
         ("from flask import Flask\n\n\nclass Mine(Flask):\n    pass\n", "Mine overrides Flask"),
         (
@@ -371,3 +372,43 @@ def test_the_declared_dependencies_follow() -> None:
     assert 'dependencies = ["sqlalchemy", "quart>=0.20,<0.23"]  # web' in after
     assert 'test = ["pytest>=8", "pytest-asyncio>=1.2"]' in after
     assert "asyncio_mode" in files["pytest.ini"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        {*flask_extensions(), "flask_unheard_of", "flask_sqlalchemy.pagination"}
+        | {"bridgekit.integrations.flask_sqlalchemy", "bridgekit.integrations.flask_login"}
+    ),
+)
+def test_an_extension_keeps_the_program_on_flask(module: str) -> None:
+    source = f"from flask import Flask\nfrom {module} import x\n\napp = Flask(__name__)\n"
+    program = Program.load({"app.py": source.encode()})
+    assert RULE.propose(program, Options(), frozenset()) is None
+    (found,) = RULE.findings(program, Options(), frozenset())
+    assert (found.code, found.line) == ("BK251", 2)
+    assert "--target flask" in found.remedy
+
+
+@pytest.mark.parametrize("module", ["bridgekit.integrations.flask", "bridgekit", "flaskless"])
+def test_what_is_no_extension(module: str) -> None:
+    assert flask_extension(module) is None
+
+
+def test_a_rendering_function_that_is_passed_on_keeps_the_program_on_flask() -> None:
+    source = """\
+        from bridgekit import to_thread
+        from bridgekit.integrations.flask import Flask
+        from flask import render_template
+
+        app = Flask(__name__)
+
+
+        @app.get("/")
+        async def view():
+            return await to_thread.run_sync(render_template, "page.html")
+    """
+    program = Program.load({"app.py": dedent(source).encode()})
+    assert RULE.propose(program, Options(), frozenset()) is None
+    (found,) = RULE.findings(program, Options(), frozenset())
+    assert (found.code, found.line) == ("BK255", 10)
