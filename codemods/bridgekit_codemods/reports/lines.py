@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from bridgekit_codemods.migration.checks import Problem
-from bridgekit_codemods.migration.ledger import Applied, History, Kept
-from bridgekit_codemods.migration.preview import PlannedStep
-from bridgekit_codemods.planning.scope import Scope
-from bridgekit_codemods.planning.steps import Finding
-from bridgekit_codemods.planning.survey import Survey
-from bridgekit_codemods.reports.model import Recording, Report
+if TYPE_CHECKING:
+    from bridgekit_codemods.migration.checks import Problem
+    from bridgekit_codemods.migration.ledger import Applied, History, Kept
+    from bridgekit_codemods.migration.preview import PlannedStep
+    from bridgekit_codemods.planning.scope import Scope
+    from bridgekit_codemods.planning.steps import Finding
+    from bridgekit_codemods.planning.survey import Survey
+    from bridgekit_codemods.reports.model import Recording, Report
 
 
 def short(key: str, width: int = 60) -> str:

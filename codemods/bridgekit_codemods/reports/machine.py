@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bridgekit_codemods.migration.checks import Problem
-from bridgekit_codemods.migration.ledger import Applied, History
-from bridgekit_codemods.migration.preview import PlannedStep
-from bridgekit_codemods.planning.steps import Finding
-from bridgekit_codemods.planning.survey import Survey
+if TYPE_CHECKING:
+    from bridgekit_codemods.migration.checks import Problem
+    from bridgekit_codemods.migration.ledger import Applied, History
+    from bridgekit_codemods.migration.preview import PlannedStep
+    from bridgekit_codemods.planning.steps import Finding
+    from bridgekit_codemods.planning.survey import Survey
 
 
 def dump(value: Any) -> str:
@@ -24,9 +25,10 @@ def survey(result: Survey, problems: Iterable[Problem]) -> dict[str, Any]:
         "functions": result.functions,
         "colours": dict(result.colours),
         "resolution": dict(result.resolution),
-        "leaves": [asdict(leaf) for leaf in result.leaves],
-        "entry_points": [asdict(entry) for entry in result.entry_points],
-        "findings": [asdict(finding) for finding in result.findings],
+        # flat values, of which `asdict` would make deep copies
+        "leaves": [dict(vars(leaf)) for leaf in result.leaves],
+        "entry_points": [dict(vars(entry)) for entry in result.entry_points],
+        "findings": [dict(vars(finding)) for finding in result.findings],
         "problems": [asdict(problem) for problem in problems],
     }
 
