@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.programs.entries import chosen
 from benchmarks.programs.migrating import migrate, save
-from benchmarks.programs.setting_up import ROOT, SetupError, set_up
+from benchmarks.programs.setting_up import ROOT, SetupError, bring, set_up
 from benchmarks.programs.tables import tables, written_into
 
 PAGE = ROOT / "docs" / "programs.md"
@@ -41,7 +41,10 @@ def main() -> int:
     results, failed = [], []
     for entry in entries:
         try:
-            results.append(migrate(entry, set_up(entry, work, repositories)))
+            place, twin = set_up(entry, work, repositories), None
+            if entry.twin is not None:
+                twin = bring(entry.twin.name, entry.twin.source, work, repositories)
+            results.append(migrate(entry, place, twin))
         except SetupError as error:
             failed.append(f"{entry.name}: {error}")
     made = tables(results)

@@ -32,6 +32,16 @@ class SourceDistribution:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """The async twin of a program that its maintainers keep by hand, and both packages' names."""
+
+    name: str
+    source: Repository
+    package: str
+    twin: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One program.
 
@@ -42,6 +52,7 @@ class Entry:
     suite         arguments of pytest: the parts of its suite that need no network
     options       options of `bridgekit migrate`, beside the guard
     remark        what a reader of the table must know about it
+    twin          an async twin to hold the result against
     """
 
     name: str
@@ -52,6 +63,7 @@ class Entry:
     options: tuple[str, ...] = ()
     inside: str = ""
     remark: str = ""
+    twin: Twin | None = None
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -75,6 +87,15 @@ ENTRIES: tuple[Entry, ...] = (
         suite=(),
         options=("--goal", "prawcore.*"),
         remark="a library: its public functions are the goals",
+        twin=Twin(
+            "asyncprawcore",
+            Repository(
+                "https://github.com/praw-dev/asyncprawcore",
+                "761f377085da1dffa96a62b23e0b7a6532978db2",
+            ),
+            package="prawcore",
+            twin="asyncprawcore",
+        ),
     ),
     Entry(
         name="spotipy",

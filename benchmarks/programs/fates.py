@@ -46,7 +46,7 @@ def fates(before: Program, after: Program, findings: Iterable[Finding]) -> Fates
     A function is found again by its name, with or without the suffix of a twin.
     """
     found = Fates()
-    reason = _reasons(findings)
+    reason = reasons_of(findings)
     threads, sync, reached = _after(after)
     native = {f.qualname for f in _own(after) if after.derived(Colours).native(f)}
     for name, number in sorted(_blocking(before).items()):
@@ -116,8 +116,8 @@ def _own(program: Program) -> list[Function]:
     return [f for f in program.functions.values() if not program.files[f.path].is_test]
 
 
-def _reasons(findings: Iterable[Finding]) -> dict[str, str]:
-    """The first reason of each function."""
+def reasons_of(findings: Iterable[Finding]) -> dict[str, str]:
+    """The first reason of each function why it stays sync."""
     found: dict[str, list[str]] = defaultdict(list)
     for finding in findings:
         if finding.function:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.programs.entries import Entry
-from benchmarks.programs.fates import Fates, fates
+from benchmarks.programs.fates import Fates, fates, reasons_of
 from benchmarks.programs.setting_up import ROOT, SetupError, Workplace, run
+from benchmarks.programs.twins import Twins, compare
 
-from bridgekit_codemods.planning.steps import Finding
+from bridgekit_codemods.planning.bridges import count_bridges
+from bridgekit_codemods.planning.steps import Bridges, Finding
 from bridgekit_codemods.program import Program, read_sources
 
 _STEPS_KEPT = 1
@@ -28,6 +30,8 @@ class Result:
     steps          steps that were done
     red            titles of the steps that were kept back, each with the cause
     again          steps that a second run would do: none when the walk is at its end
+    bridges        those that stand in the migrated program: to a thread, and the sync facades
+    twins          how it agrees with the maintainers' own async twin
     seconds        wall time of `migrate --write`, its suite's runs included
     """
 
@@ -38,11 +42,15 @@ class Result:
     red: tuple[str, ...]
     again: int
     fates: Fates
+    bridges: Bridges
     seconds: float
+    twins: Twins | None = None
 
 
-def migrate(entry: Entry, place: Workplace) -> Result:
+def migrate(entry: Entry, place: Workplace, twin: Path | None = None) -> Result:
     """Migrate unattended to the end and look at the result.
+
+    `twin` is the directory of the entry's twin.
 
     Raises:
         SetupError: the suite is red before or after, or a command cannot run.
@@ -62,6 +70,11 @@ def migrate(entry: Entry, place: Workplace) -> Result:
     report = json.loads(_bridgekit(["report", str(place.program), "--json"], (0, 1)))
     findings = [Finding(**finding) for finding in report["findings"]]
     migrated = Program.load(read_sources(place.program))
+    twins = None
+    if entry.twin is not None and twin is not None:
+        theirs = Program.load(read_sources(twin))
+        reasons = reasons_of(findings)
+        twins = compare(migrated, entry.twin.package, theirs, entry.twin.twin, reasons)
     return Result(
         entry=entry,
         before=before,
@@ -70,6 +83,8 @@ def migrate(entry: Entry, place: Workplace) -> Result:
         red=tuple(f"{kept['title']}: {kept['cause']}" for kept in history["kept"]),
         again=again - steps,
         fates=fates(original, migrated, findings),
+        bridges=migrated.derived(count_bridges),
+        twins=twins,
         seconds=seconds,
     )
 
@@ -107,6 +122,7 @@ def save(results: list[Result], path: Path) -> None:
                 {"fate": fate, "reason": reason, "calls": number}
                 for (fate, reason), number in sorted(result.fates.reasons.items())
             ],
+            "bridges": {"to_thread": result.bridges.to_thread, "to_loop": result.bridges.to_loop},
             "seconds": round(result.seconds, 1),
         }
         for result in results

@@ -11,10 +11,12 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from benchmarks.programs.entries import Entry, Repository
+from benchmarks.programs.entries import Entry, Repository, SourceDistribution
 
 ROOT = Path(__file__).resolve().parents[2]
+Source: TypeAlias = Repository | SourceDistribution
 _ASYNC_TESTS = "pytest-asyncio>=1.2"
 
 
@@ -39,13 +41,7 @@ def set_up(entry: Entry, directory: Path, repositories: Mapping[str, Path]) -> W
         SetupError: the source or what the suite needs cannot be had.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    source = directory / "sources" / entry.name
-    if not source.exists():
-        fetched = directory / "sources" / f"{entry.name}.part"
-        shutil.rmtree(fetched, ignore_errors=True)
-        fetched.mkdir(parents=True)
-        _fetch(entry, fetched, repositories.get(entry.name))
-        fetched.rename(source)
+    source = bring(entry.name, entry.source, directory, repositories)
     program = directory / "programs" / entry.name
     shutil.rmtree(program, ignore_errors=True)
     shutil.copytree(source / entry.inside, program, symlinks=True)
@@ -54,6 +50,22 @@ def set_up(entry: Entry, directory: Path, repositories: Mapping[str, Path]) -> W
     run(["git", "add", "-A"], program)
     run(["git", *identity, "commit", "-q", "-m", "As it was published"], program)
     return Workplace(program, _interpreter(entry, directory))
+
+
+def bring(name: str, source: Source, directory: Path, repositories: Mapping[str, Path]) -> Path:
+    """The directory with the source of that name, fetched where it is not there yet.
+
+    Raises:
+        SetupError: it cannot be had.
+    """
+    place = directory / "sources" / name
+    if not place.exists():
+        fetched = directory / "sources" / f"{name}.part"
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetched.mkdir(parents=True)
+        _fetch(source, fetched, repositories.get(name))
+        fetched.rename(place)
+    return place
 
 
 def run(
@@ -75,8 +87,8 @@ def run(
     return done
 
 
-def _fetch(entry: Entry, directory: Path, repository: Path | None) -> None:
-    match entry.source:
+def _fetch(source: Source, directory: Path, repository: Path | None) -> None:
+    match source:
         case Repository(url=url, commit=commit):
             if repository is None:
                 repository = directory.with_suffix(".git")

@@ -33,16 +33,17 @@ def written_into(page: Path, made: str) -> None:
 def _overview(results: list[Result]) -> Iterator[str]:
     yield (
         "| program | source | its suite before | after | steps | kept back | blocking calls "
-        "| native | bridged | kept | seconds |"
+        "| native | bridged | kept | bridges in the text | seconds |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for result in results:
         found = result.fates
         yield (
             f"| {result.entry.name} | {result.entry.source.words} | {result.before} "
             f"| {result.after} | {result.steps} | {len(result.red)} | {found.total} "
             f"| {_share(found.native, found.total)} | {_share(found.bridged, found.total)} "
-            f"| {_share(found.kept, found.total)} | {result.seconds:.0f} |"
+            f"| {_share(found.kept, found.total)} | {result.bridges.to_thread} to a thread, "
+            f"{result.bridges.to_loop} facades | {result.seconds:.0f} |"
         )
 
 
@@ -70,3 +71,19 @@ def _reasons(result: Result) -> Iterator[str]:
     yield from lines or ["Nothing blocks any more."]
     if result.again:
         yield f"- a second run did {result.again} more steps"
+    yield from _twins(result)
+
+
+def _twins(result: Result) -> Iterator[str]:
+    twin, found = result.entry.twin, result.twins
+    if twin is None or found is None:
+        return
+    yield ""
+    yield (
+        f"Beside [{twin.name}]({twin.source.url}/tree/{twin.source.commit}), which its maintainers "
+        f"write by hand: {len(found.both)} functions are async in both."
+    )
+    yield ""
+    yield from (f"- async there alone: `{name}`: {why}" for name, why in found.theirs)
+    yield from (f"- async after the migration alone: `{name}`" for name in found.ours)
+    yield from (f"- only there: `{name}`" for name in found.new)
