@@ -28,6 +28,7 @@ GROUPS = {
     "places": "Places where nothing can be awaited, or something unusual is",
     "concurrency": "What several tasks share",
     "tests": "Tests",
+    "more": "More shapes of these",
 }
 
 

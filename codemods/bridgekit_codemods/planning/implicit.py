@@ -44,6 +44,7 @@ _DEAF = frozenset(
     {"builtins.isinstance", "builtins.issubclass", "builtins.id", "builtins.type",
      "builtins.callable", "builtins.super", "typing.cast"}
 )  # fmt: skip
+_LAZY = frozenset(f"builtins.{name}" for name in ("map", "filter", "zip", "enumerate", "iter"))
 _KEEPING = frozenset({"append", "appendleft", "extend", "insert", "clear", "popleft"})
 # These call what is overridden in a thread or a process of their own.
 _ELSEWHERE = ("threading.", "multiprocessing.", "socketserver.", "http.server.")
@@ -82,10 +83,14 @@ def implicit_sites(program: Program, waits: Collection[Function]) -> dict[Functi
         if site.caller is not None and site.kind == "call" and site.externals and not site.targets:
             targets = _by_library(program, hazards, site)
             if targets:
-                found[site.caller].append(
-                    _site(program, site.caller, site.node, "hidden", targets)
-                )  # fmt: skip
+                kind: CallKind = "iter" if _is_lazy(site) else "hidden"
+                found[site.caller].append(_site(program, site.caller, site.node, kind, targets))
     return found
+
+
+def _is_lazy(site: CallSite) -> bool:
+    """Says whether what the call gives does its work when it is iterated."""
+    return any(dotted in _LAZY or dotted.startswith("itertools.") for dotted in site.externals)
 
 
 def _site(

@@ -27,6 +27,8 @@ from bridgekit_codemods.planning.listeners import held_up_by_listeners
 from bridgekit_codemods.planning.obstacles import Obstacles, rendered_in_thread, rendering_waits
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.waiting_blocks import (
+    closes,
+    iterated,
     loop_over,
     managed_block,
     waits_when_iterated,
@@ -35,7 +37,7 @@ from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.source import Span
 from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
-from bridgekit_codemods.rules.bindings import TakenNames
+from bridgekit_codemods.rules.bindings import TakenNames, bound_names
 from bridgekit_codemods.rules.hoisting import hoist_awaits
 from bridgekit_codemods.rules.own_loops import (
     awaited_argument,
@@ -43,6 +45,8 @@ from bridgekit_codemods.rules.own_loops import (
     hands_a_coroutine_on,
 )
 from bridgekit_codemods.rules.waiting_blocks import drive_block, drive_loop
+
+_ITERATOR_NAMES = ("steps", "items_made")
 
 
 class Unconvertible(Exception):
@@ -105,7 +109,7 @@ class BodyRewriter:
         done: set[ast.AST] = set()
         own_form = async_blocks(self.colours, function)
         for site in self.colours.sites(function):
-            node = site.node
+            node = iterated(self.colours, site)
             if (
                 node in done
                 or node in own_form
@@ -131,12 +135,23 @@ class BodyRewriter:
                         "iterate it in a `for`, or make a list of it where it is made",
                     )  # fmt: skip
                 self.needs(function, node, "bridgekit", "async_iterator")
-                drive_loop(file, edits, node, loop, self._options([site]))
+                closed_as = self._closing_name(function, site) if closes(site) else None
+                drive_loop(file, edits, node, loop, self._options([site]), closed_as)
                 self.bridges_added.append(f"to_thread: {site.name} in {function.qualname}")
             else:
                 continue
             done.add(node)
         return done
+
+    def _closing_name(self, function: Function, site: CallSite) -> str:
+        """A free name for the iterator, which is closed where the loop ends."""
+        for name in _ITERATOR_NAMES:
+            if name not in bound_names(function.node):
+                return name
+        raise self._refuse(
+            function, site.node, f"the names {', '.join(_ITERATOR_NAMES)} are taken",
+            "rename one of them",
+        )  # fmt: skip
 
     def _hidden(
         self,
@@ -352,7 +367,8 @@ class BodyRewriter:
             self.colours.blocks(target.function)
             for target in site.targets
             if target.grade != "guess" or site.kind != "hidden"
-            if not target.function.is_async and not target.function.is_generator
+            if not target.function.is_async
+            if not target.function.is_generator or site.kind in ("iter", "with")
         )
 
     def _converted_with_its_file(self, site: CallSite) -> bool:

@@ -64,7 +64,11 @@ def _may_write(colours: Colours, call: ast.Call, function: Function, attr: str) 
     reached = {target.function for site in sites for target in site.targets}
     pending = list(reached)
     while pending:
-        for site in colours.sites(pending.pop()):
+        function = pending.pop()
+        if function in colours.facades and colours.facades[function] not in reached:
+            reached.add(colours.facades[function])
+            pending.append(colours.facades[function])
+        for site in colours.sites(function):
             if not site.targets and not site.externals:
                 return True
             for target in site.targets:

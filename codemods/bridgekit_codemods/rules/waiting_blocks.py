@@ -1,4 +1,4 @@
-"""Writes the `for` and `with` over library objects that wait so that a worker thread drives them.
+"""Writes the `for` and `with` over objects that wait so that a worker thread drives them.
 
 `for x in f(a)` becomes `async for x in async_iterator(f, strict=True)(a)`, `with f(a) as x` becomes
 `async with async_context_manager(f)(a) as x`. Strict, because the body of a loop may do what the
@@ -18,16 +18,42 @@ from bridgekit_codemods.program.source import SourceFile
 
 
 def drive_loop(
-    file: SourceFile, edits: FileEdits, node: ast.expr, loop: Loop, options: Sequence[str]
+    file: SourceFile,
+    edits: FileEdits,
+    node: ast.expr,
+    loop: Loop,
+    options: Sequence[str],
+    closed_as: str | None = None,
 ) -> None:
-    """Registers the edits for a loop or comprehension over `node`."""
+    """Registers the edits for a loop or comprehension over `node`.
+
+    `closed_as` is the name of the iterator of a loop that closes it where it ends.
+    """
     _wrap(file, edits, node, "async_iterator", ("strict=True", *options))
     if isinstance(loop, ast.For):
         edits.at("For", file.span(loop), nodes.asynchronous)
+        if closed_as is not None:
+            edits.at("For", file.span(loop), _closing(closed_as))
         return
     assert isinstance(loop, ast.ListComp | ast.SetComp | ast.DictComp)
     place = next(i for i, part in enumerate(loop.generators) if part.iter is node)
     edits.at(type(loop).__name__, file.span(loop), _asynchronous_part(place))
+
+
+def _closing(name: str) -> Edit:
+    """`async for x in f()` -> `async with f() as name:`, and in it `async for x in name`."""
+
+    def edit(loop: cst.For) -> cst.With:
+        inner = loop.with_changes(iter=cst.Name(name), leading_lines=[])
+        item = cst.WithItem(loop.iter, asname=cst.AsName(cst.Name(name)))
+        return cst.With(
+            items=[item],
+            body=cst.IndentedBlock([inner]),
+            asynchronous=cst.Asynchronous(),
+            leading_lines=loop.leading_lines,
+        )
+
+    return edit
 
 
 def drive_block(

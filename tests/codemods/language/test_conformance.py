@@ -64,9 +64,10 @@ def test_two_requests_at_once_do_not_meet(case: Case) -> None:
 
 
 def test_all_probes_are_there() -> None:
+    probes = [case for case in CASES if case.group != "more"]
     names = Counter(case.construct for case in CASES)
     assert [name for name, times in names.items() if times > 1] == []
-    assert (len(CASES), len(SILENT)) == (123, 51)
+    assert (len(probes), len(SILENT)) == (123, 51)
 
 
 def test_the_page_shows_this_table() -> None:
