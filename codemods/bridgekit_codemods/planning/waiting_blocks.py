@@ -1,9 +1,10 @@
 """The `for` and `with` over objects that wait, in the shapes that have an async form.
 
 An iterator or context manager that waits, a library's or the program's own, can be driven from a
-worker thread, one step at a time: `async for x in async_iterator(...)`, `async with async_context_manager(...)`. What each step
-does, and in which order, stays as it was. Files, streamed responses and database sessions have
-forms of their own; a lock must not be held over an await, and has none.
+worker thread, one step at a time: `async for x in async_iterator(...)`, `async with
+async_context_manager(...)`. What each step does, and in which order, stays as it was. Files,
+streamed responses and database sessions have forms of their own; a lock must not be held over an
+await, and has none.
 """
 
 from __future__ import annotations
