@@ -83,8 +83,8 @@ def implicit_sites(program: Program, waits: Collection[Function]) -> dict[Functi
         if site.caller is not None and site.kind == "call" and site.externals and not site.targets:
             targets = _by_library(program, hazards, site)
             if targets:
-                kind: CallKind = "iter" if _is_lazy(site) else "hidden"
-                found[site.caller].append(_site(program, site.caller, site.node, kind, targets))
+                when: CallKind = "iter" if _is_lazy(site) else "hidden"
+                found[site.caller].append(_site(program, site.caller, site.node, when, targets))
     return found
 
 
