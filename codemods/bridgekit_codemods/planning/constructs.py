@@ -63,13 +63,6 @@ def hindrances_at(colours: Colours, site: CallSite) -> Iterator[Hindrance]:
             f"calls {site.name}(...), which blocks, in the body of a class",
             "call it before the class, and name the result",
         )
-    if site.kind == "property" and not isinstance(getattr(site.node, "ctx", None), ast.Load):
-        yield Hindrance(
-            site.node,
-            "BK324",
-            f"an assignment to {site.name} calls {site.targets[0].function.qualname}, which blocks",
-            "call a method in its place",
-        )
 
 
 def in_class_body(colours: Colours, site: CallSite) -> bool:

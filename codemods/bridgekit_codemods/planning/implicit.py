@@ -1,18 +1,19 @@
 """Calls that stand nowhere in the text: special methods and overrides that run without being named.
 
     5 in [order]          asks `Order.__eq__` of what is in the list
-    order.owner           asks `Order.__getattr__` where nothing else has that name
+    {order: 1}            asks `Order.__hash__`
     json.dumps(x, cls=E)  calls the methods of the library that `E` overrides
 
-Operators on values of the program's own classes are call sites of the program model already. What
-is here is coarser, and only looked for where such a method may wait: nearly no program has one.
+Operators on values of the program's own classes, and reading their attributes, are call sites of
+the program model already. What is here is coarser, and only looked for where such a method may
+wait: nearly no program has one.
 """
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 from bridgekit_codemods.catalog import blocking
 from bridgekit_codemods.planning.bridges import is_thread_bridge
@@ -28,14 +29,6 @@ _SEEN = frozenset(
      "__aiter__", "__anext__", "__del__", "__set_name__", "__iter__", "__next__"}
 )  # fmt: skip
 _COMPARED = frozenset({"__eq__", "__ne__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"})
-_READ = frozenset({"__getattr__", "__getattribute__"})
-_WRITTEN = {ast.Store: "__setattr__", ast.Del: "__delattr__"}
-_DESCRIBED: dict[type[ast.expr_context], str] = {
-    ast.Load: "__get__", ast.Store: "__set__", ast.Del: "__delete__",
-}  # fmt: skip
-_UNARY: dict[type[ast.unaryop], str] = {
-    ast.USub: "__neg__", ast.UAdd: "__pos__", ast.Invert: "__invert__",
-}  # fmt: skip
 _OPAQUE = frozenset(
     {"type", "module", "namespace", "function", "external", "super", "lambda", "coroutine"}
 )
@@ -117,15 +110,10 @@ class _Hazards:
         self.overriding: dict[str, Methods] = {}
         self.members: dict[str, Methods] = {}
         """What attributes of the class are: `functools.partialmethod` of a function."""
-        self.described: dict[tuple[str, str], Methods] = {}
-        """By class and attribute, the methods of the descriptor that the attribute is."""
         risky = {fn.cls.qualname for fn in waits if fn.cls is not None}
         for cls in program.classes.values() if risky else ():
             if any(isinstance(line, Class) and line.qualname in risky for line in cls.mro):
                 self._add(program, cls, waits)
-        if self.special:
-            for cls in program.classes.values():
-                self._add_descriptors(cls)
 
     def __bool__(self) -> bool:
         return bool(self.special or self.overriding or self.members)
@@ -155,18 +143,6 @@ class _Hazards:
                 for name, method in _partial_methods(program, line):
                     if method in waits:
                         self.members.setdefault(cls.qualname, {})[name] = method
-
-    def _add_descriptors(self, cls: Class) -> None:
-        for name, types in cls.attrs.items():
-            methods: Methods = {}
-            for ref in types:
-                methods |= {
-                    key: fn
-                    for key, fn in self.special.get(ref.name, {}).items()
-                    if key in _DESCRIBED.values()
-                }
-            if methods:
-                self.described[cls.qualname, name] = methods
 
 
 def _partial_methods(program: Program, cls: Class) -> Iterator[tuple[str, Function]]:
@@ -246,12 +222,6 @@ class _Search:
     def _types(self, node: ast.expr) -> Types:
         return self._program.type_of(self._function.path, node)
 
-    def _of(self, types: Types, names: Collection[str]) -> Iterator[Function]:
-        for ref in types:
-            for name, method in self._hazards.special.get(ref.name, {}).items():
-                if name in names:
-                    yield method
-
     def _deep(self, node: ast.expr, names: Collection[str]) -> Iterator[Function]:
         for owner in _mentioned(self._types(node)):
             for name, method in self._hazards.special.get(owner, {}).items():
@@ -276,49 +246,24 @@ class _Search:
                 yield from self._deep(key, _COMPARED)
             case ast.Subscript(value=value, slice=index):
                 yield from self._deep(index, _COMPARED)
-                for ref in self._types(value):
-                    if ref.name == "type" and ref.args:
-                        own = self._hazards.special.get(ref.args[0].name, {})
-                        if "__class_getitem__" in own:
-                            yield own["__class_getitem__"]
-            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
-                yield from self._of(self._types(operand), (_UNARY[type(op)],))
-            case ast.AugAssign(target=target):
-                for ref in self._types(target):
-                    for name, method in self._hazards.special.get(ref.name, {}).items():
-                        if name.startswith("__i") and name not in ("__int__", "__index__"):
-                            yield method
+                yield from self._hooks(value, "__class_getitem__")
             case ast.ClassDef(bases=bases):
                 for base in bases:
-                    for ref in self._types(base):
-                        if ref.name == "type" and ref.args:
-                            above = self._hazards.special.get(ref.args[0].name, {})
-                            if "__init_subclass__" in above:
-                                yield above["__init_subclass__"]
+                    yield from self._hooks(base, "__init_subclass__")
             case _:
                 pass
 
-    def _attribute(self, node: ast.Attribute) -> Iterator[Function]:
-        types = self._types(node.value)
-        if type(node.ctx) in _WRITTEN:
-            yield from self._of(types, (_WRITTEN[type(node.ctx)],))
-        for ref in types:
-            cls = self._program.classes.get(ref.name)
-            if cls is None:
-                continue
-            member = self._hazards.members.get(cls.qualname, {}).get(node.attr)
-            if member is not None:
-                yield member
-            lines = [line for line in cls.mro if isinstance(line, Class)]
-            for line in lines:
-                methods: Mapping[str, Function] = self._hazards.described.get(
-                    (line.qualname, node.attr), {}
-                )
-                name = _DESCRIBED[type(node.ctx)]
+    def _hooks(self, cls: ast.expr, name: str) -> Iterator[Function]:
+        """The method of that name that a class, not its instances, is asked for."""
+        for ref in self._types(cls):
+            if ref.name == "type" and ref.args:
+                methods = self._hazards.special.get(ref.args[0].name, {})
                 if name in methods:
                     yield methods[name]
-            if not isinstance(node.ctx, ast.Load):
-                continue
-            known = any(node.attr in line.methods or node.attr in line.attrs for line in lines)
-            asked = _READ - {"__getattr__"} if known else _READ
-            yield from self._of(frozenset({ref}), asked)
+
+    def _attribute(self, node: ast.Attribute) -> Iterator[Function]:
+        """What `functools.partialmethod` made of a method."""
+        for ref in self._types(node.value):
+            member = self._hazards.members.get(ref.name, {}).get(node.attr)
+            if member is not None:
+                yield member
