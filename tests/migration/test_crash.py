@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -130,3 +135,41 @@ def test_a_damaged_line_is_named(toy: ModuleType, plain: Path) -> None:
     ledger.path.write_bytes(b"junk\n" + ledger.path.read_bytes())
     with pytest.raises(LedgerError, match="line 1 is damaged"):
         history_of(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_kill_at_any_of_200_random_moments(toy: ModuleType, tmp_path: Path) -> None:
+    """Whatever the moment: each file is an old or a new one, and a rerun ends as it would have."""
+    chance = random.Random(6)
+    known = {toy.LOW, toy.MID, toy.BROKEN, toy.SUB, b""}
+    begun = time.monotonic()
+    whole = toy.commit_all(toy.write_tree(tmp_path / "whole"))
+    subprocess.run([sys.executable, toy.__file__, str(whole)], check=True, capture_output=True)
+    seconds = time.monotonic() - begun
+    ends = Counter[str]()
+    for number in range(200):
+        root = toy.commit_all(toy.write_tree(tmp_path / f"program-{number}"))
+        process = subprocess.Popen(
+            [sys.executable, toy.__file__, str(root)],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(chance.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # git too, if it is at work
+        ends["killed" if process.wait() < 0 else "finished"] += 1
+
+        changed = {n: d for n, d in kept_program(toy, root).items() if toy.PROGRAM.get(n) != d}
+        assert set(changed.values()) <= known, f"a file is half written (number {number})"
+        (root / ".git/index.lock").unlink(missing_ok=True)  # as git asks for, when it was killed
+        toy.migrate(root)
+        assert kept_program(toy, root) == toy.FINAL, number
+        assert toy.git(root, "log", "--format=%s", "--reverse").splitlines() == [
+            "Start", "Make low new", "Make mid new"
+        ]  # fmt: skip
+        assert toy.git(root, "status", "--porcelain") == ""
+        assert [entry.step.key for entry in history_of(root).applied] == ["flip:low", "flip:mid"]
+        shutil.rmtree(root)
+    assert ends["killed"] > 100

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -259,3 +260,28 @@ def test_the_time_limit_follows_the_suite(tmp_path: Path) -> None:
     tests.run("x")
     assert tests.timeout == 60
     assert guard(tmp_path, PYTEST, 7).timeout == 7
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_the_guard_of_a_killed_runner_is_ended_by_the_next(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        port = str(server.getsockname()[1])
+        runner = (
+            "import sys\nfrom pathlib import Path\n"
+            "from bridgekit_codemods.migration.guard import CommandGuard\n"
+            "root = Path(sys.argv[1])\n"
+            "CommandGuard(sys.argv[2:], root, root / 'logs', 60).run('x')\n"
+        )
+        guarded = [sys.executable, "-c", CHILD, port]
+        killed = subprocess.Popen([sys.executable, "-c", runner, str(tmp_path), *guarded])
+        connection = server.accept()[0]
+        with connection:
+            killed.kill()
+            killed.wait()
+            connection.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)  # it goes on
+            guard(tmp_path, [sys.executable, "-c", "pass"])
+            connection.settimeout(10)
+            assert connection.recv(1) == b"", "the process is still there"

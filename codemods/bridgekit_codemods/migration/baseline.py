@@ -122,10 +122,12 @@ class BaselineRuns:
         with tempfile.TemporaryDirectory(prefix="bridgekit-trace-") as directory:
             selection = Selection(without=without, at_first_failure=False)
             result = self._run("recorded", selection, Path(directory))
-            trace = collected(Path(directory), self._guard.description.split())
-        if result.timed_out or result.returncode is None or result.returncode < 0:
-            return result, Reach()
-        return result, Reach.of(trace, sources)
+            try:
+                trace = collected(Path(directory), self._guard.description.split())
+            except (ValueError, KeyError):  # torn, when a process of the run was killed
+                return result, Reach()
+        is_whole = not result.timed_out and (result.returncode or 0) >= 0
+        return result, Reach.of(trace, sources) if is_whole else Reach()
 
     def _without(self, tests: frozenset[str]) -> GuardResult:
         result = self._run("green", Selection(without=tests, at_first_failure=False))

@@ -157,7 +157,8 @@ class CommandGuard:
     ``notice`` explains why the strictness plugin is not active, when it is not.  Without a
     ``timeout`` a run may take ten minutes, and once a run of all tests was green ten times as long
     as the slowest of those, but at least one minute.  What the command prints is kept in ``logs``
-    and also goes to ``echo``.
+    and also goes to ``echo``.  Whoever makes one holds the program's lock: the processes of a guard
+    whose runner was killed are ended.
     """
 
     def __init__(
@@ -180,6 +181,7 @@ class CommandGuard:
         self.description = shlex.join(command)
         self.notice: str | None = None
         self.selects = False
+        processes.end_forsaken(self._mark_file)
         self._activate_plugin()
 
     @property
@@ -216,8 +218,9 @@ class CommandGuard:
         ):
             try:
                 ended = processes.run(
-                    self._command, self._root, environment, stream, timeout, watch
-                )
+                    self._command, self._root, environment, stream, timeout, watch,
+                    self._mark_file,
+                )  # fmt: skip
             except OSError as error:
                 stream.write(f"{self.description}: {error}\n".encode())
                 return GuardResult(False, f"cannot run {self.description}: {error}", 0.0, log)
@@ -247,6 +250,10 @@ class CommandGuard:
     @property
     def _orders_file(self) -> Path:
         return self._logs / "orders.json"
+
+    @property
+    def _mark_file(self) -> Path:
+        return self._logs / "running"
 
     @property
     def _stacks_file(self) -> Path:

@@ -36,16 +36,19 @@ def run(
     output: BinaryIO,
     timeout: float,
     watch: Callable[[], None],
+    mark_file: Path,
 ) -> Ended:
     """Run `command` without a shell in `root`; `watch` is called while it runs, and at its end.
 
     Every process that it started is dead when this returns or raises: those of its group, and on
     Linux also those that left it (daemons), which are known by a variable in their environment.
+    `mark_file` holds its value meanwhile, for :func:`end_forsaken`.
 
     Raises:
         OSError: it cannot be started.
     """
     mark = uuid.uuid4().hex
+    mark_file.write_text(mark, encoding="ascii")
     process = subprocess.Popen(
         command,
         cwd=root,
@@ -64,8 +67,25 @@ def run(
     finally:
         _end(process)
         _end_marked(mark)
+        mark_file.unlink(missing_ok=True)
     watch()
     return Ended(returncode, tuple(sorted(leftovers.values())))
+
+
+def end_forsaken(mark_file: Path) -> tuple[str, ...]:
+    """End what is still running of a command whose runner was killed; the names of the processes.
+
+    Only on Linux is it found.
+    """
+    try:
+        mark = mark_file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, ValueError):
+        return ()
+    found = _marked(mark) if mark else {}
+    if found:
+        _end_marked(mark)
+    mark_file.unlink(missing_ok=True)
+    return tuple(sorted(found.values()))
 
 
 def _wait(
