@@ -82,6 +82,32 @@ ALLOWED = {
         "TARGET = 'app.clients.requests.get'\n",
         "TARGET = 'app.clients.httpx.get'\n",
     ),
+    "test case": (
+        "import unittest\nclass T(unittest.TestCase):\n    def setUp(self):\n        super().setUp()\n"
+        "        self.assertTrue(f())\n    def test_a(self):\n        self.assertEqual(f(), 1)\n",
+        "import unittest\nclass T(unittest.IsolatedAsyncioTestCase):\n"
+        "    async def asyncSetUp(self):\n        await super().asyncSetUp()\n"
+        "        self.assertTrue(await f_async())\n"
+        "    async def test_a(self):\n        self.assertEqual(await f_async(), 1)\n",
+    ),
+    "imported test case with a subclass": (
+        "from unittest import TestCase\nclass B(TestCase):\n    pass\n"
+        "class T(B):\n    def test_a(self):\n        assert f()\n",
+        "from unittest import IsolatedAsyncioTestCase\nclass B(IsolatedAsyncioTestCase):\n    pass\n"
+        "class T(B):\n    async def test_a(self):\n        assert await f()\n",
+    ),
+    "fakes made awaitable": (
+        "@patch('a.get')\n@patch('a.put', return_value=1)\ndef test_it(p, m, monkeypatch):\n"
+        "    monkeypatch.setattr('a.b', fake)\n    monkeypatch.setattr(a, 'c', value=Mock(return_value=2))\n"
+        "    m.return_value = 3\n    with patch.object(a, 'd', fake, spec=d):\n        assert f()\n",
+        "@patch('a.get_async', return_value=MagicMock())\n@patch('a.put_async', return_value=1)\n"
+        "async def test_it(p, m, monkeypatch):\n"
+        "    monkeypatch.setattr('a.b', fake)\n"
+        "    monkeypatch.setattr('a.b_async', AsyncMock(side_effect=fake))\n"
+        "    monkeypatch.setattr(a, 'c_async', value=AsyncMock(return_value=2))\n"
+        "    m.return_value = 3\n    with patch.object(a, 'd_async', sync_to_async(fake), spec=d):\n"
+        "        assert await f()\n",
+    ),
     "a new test": ("def test_it():\n    assert f()\n",
                    "def test_it():\n    assert f()\n\ndef test_more():\n    assert g()\n"),
 }  # fmt: skip
@@ -137,6 +163,51 @@ REFUSED = {
     "TestCase check changed": (
         "class T(TestCase):\n    def test_a(self):\n        self.assertEqual(f(), 1)\n",
         "class T(TestCase):\n    def test_a(self):\n        self.assertTrue(f())\n", "assertEqual"),
+    "test case no longer one": (
+        "class T(TestCase):\n    def test_a(self):\n        assert f()\n",
+        "class T:\n    def test_a(self):\n        assert f()\n", "lose: class of TestCase"),
+    "another library's test case": (
+        "class T(unittest.TestCase):\n    def test_a(self):\n        assert f()\n",
+        "class T(FlaskTestCase):\n    def test_a(self):\n        assert f()\n", "lose: class of TestCase"),
+    "async test that unittest does not await": (
+        "class T(TestCase):\n    def test_a(self):\n        assert f()\n",
+        "class T(TestCase):\n    async def test_a(self):\n        assert await f()\n",
+        "T.test_a would be async, and nothing awaits it"),
+    "async test in a subclass of one": (
+        "class B(TestCase):\n    pass\nclass T(B):\n    def test_a(self):\n        assert f()\n",
+        "class B(TestCase):\n    pass\nclass T(B):\n    async def test_a(self):\n        assert await f()\n",
+        "T.test_a would be async, and nothing awaits it"),
+    "setUp that unittest does not await": (
+        "class T(TestCase):\n    def setUp(self):\n        f()\n",
+        "class T(IsolatedAsyncioTestCase):\n    async def setUp(self):\n        await f()\n",
+        "T.setUp would be async, and nothing awaits it"),
+    "checks of setUp dropped with its name": (
+        "class T(TestCase):\n    def setUp(self):\n        self.assertTrue(f())\n",
+        "class T(IsolatedAsyncioTestCase):\n    async def asyncSetUp(self):\n        await f()\n",
+        "T.setUp would lose: call"),
+    "mock returns something else": (
+        "@patch('a.get', return_value=5)\ndef test_it(m):\n    assert f()\n",
+        "@patch('a.get_async', return_value=6)\nasync def test_it(m):\n    assert await f()\n",
+        "lose: patched return_value=5"),
+    "mock no longer raises": (
+        "@patch('a.get', side_effect=ValueError)\ndef test_it(m):\n    assert f()\n",
+        "@patch('a.get_async')\nasync def test_it(m):\n    assert await f()\n",
+        "lose: patched side_effect=ValueError"),
+    "fake replaced": (
+        "def test_it(monkeypatch):\n    monkeypatch.setattr('a.get', fake)\n    assert f()\n",
+        "def test_it(monkeypatch):\n    monkeypatch.setattr('a.get', AsyncMock())\n    assert f()\n",
+        "lose: faked fake"),
+    "fake of a patch in a with": (
+        "def test_it():\n    with mock.patch('a.get', fake):\n        assert f()\n",
+        "def test_it():\n    with mock.patch('a.get', other):\n        assert f()\n", "lose: faked fake"),
+    "mock's answer changed": (
+        "def test_it(m):\n    m.get.return_value = 5\n    assert f()\n",
+        "async def test_it(m):\n    m.aio.get.return_value = 6\n    assert await f()\n",
+        "lose: return_value = 5"),
+    "spec of a mock dropped": (
+        "@patch('a.get', autospec=True)\ndef test_it(m):\n    assert f()\n",
+        "@patch('a.get_async')\nasync def test_it(m):\n    assert await f()\n",
+        "lose: patched autospec=True"),
 }  # fmt: skip
 
 

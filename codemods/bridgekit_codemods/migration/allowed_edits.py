@@ -51,6 +51,9 @@ WORDS = {
     "MagicFaceMock": "Mock",
     "AsyncClient": "Client",
     "AsyncSession": "Session",
+    "IsolatedAsyncioTestCase": "TestCase",
+    "asyncSetUp": "setUp",
+    "asyncTearDown": "tearDown",
     "is_success": "ok",
     "reason_phrase": "reason",
     "await_count": "call_count",
@@ -136,14 +139,14 @@ class Normaliser(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Name(id=ROOTS.get(node.id, _word(node.id)), ctx=node.ctx)
+        return ast.Name(id=ROOTS.get(node.id, word(node.id)), ctx=node.ctx)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if node.attr in STEPS_ASIDE:
             return self.visit(node.value)
         value = self.visit(node.value)
         assert isinstance(value, ast.expr)
-        result = ast.Attribute(value=value, attr=_word(node.attr), ctx=node.ctx)
+        result = ast.Attribute(value=value, attr=word(node.attr), ctx=node.ctx)
         same = NAMES.get(dotted(result) or "")
         return ast.parse(same, mode="eval").body if same else result
 
@@ -175,7 +178,8 @@ def _called(node: ast.Call) -> ast.expr:
     return ast.Call(first, rest, keywords)
 
 
-def _word(name: str) -> str:
+def word(name: str) -> str:
+    """The name that stands for this one in the common form."""
     name = name.removesuffix(SUFFIX) or name
     return WORDS.get(name, name)
 

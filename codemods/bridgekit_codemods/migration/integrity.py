@@ -3,7 +3,7 @@
 For every test file a step changes, what each function checks is collected before and after, with
 the allowed edits undone (see :mod:`.allowed_edits`): assertions, expected exceptions, calls of
 mocks' and ``TestCase``'s ``assert...``, each together with the conditions it stands under; marks
-and parameters of the test; early returns and skips; the literal values it compares with.  The two
+and parameters of the test; its class's being a ``TestCase``; what mocks give and do; early returns and skips; the literal values it compares with.  The two
 collections must be equal.
 """
 
@@ -21,7 +21,10 @@ from bridgekit_codemods.migration.allowed_edits import (
     ExpressionRule,
     Normaliser,
     dotted,
+    word,
 )
+
+from bridgekit_codemods.migration.unrun_tests import unrun_tests
 
 Checks = Counter[str]
 _TEST_FILE = re.compile(r"(test_.*|.*_test|conftest)\.py\Z")
@@ -31,6 +34,8 @@ _SKIPPING = re.compile(r"(\A|\.)(skip|skipTest|xfail|importorskip|exit)\Z")
 _PATCHING = re.compile(r"(\A|\.)patch(\.object|\.dict|\.multiple)?\Z")
 _DOTTED_STRING = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
 _COLLECTION = frozenset({"pytestmark", "__test__", "collect_ignore", "collect_ignore_glob"})
+_TARGETS = frozenset({"target", "attribute", "name", "new_callable"})
+_MOCKED = frozenset({"return_value", "side_effect"})
 _MODULE = "<module>"
 
 
@@ -58,10 +63,12 @@ def check_tests(
             continue
         try:
             old, new = collect(before[path], rules), collect(data, rules)
+            unrun = set(unrun_tests(ast.parse(data))) - set(unrun_tests(ast.parse(before[path])))
         except (SyntaxError, ValueError) as error:
             messages.append(f"{path}: cannot be compared with its old form: {error}")
             continue
         messages += (f"{path}: {message}" for message in compare(old, new))
+        messages += (f"{path}: {name} would be async, and nothing awaits it" for name in sorted(unrun))
     return tuple(messages)
 
 
@@ -115,12 +122,15 @@ class _Collector(ast.NodeVisitor):
         outer, self._function = self._function, ".".join(self._scope)
         self.found.setdefault(self._function, Counter())
         self._decorators(node)
+        for base in node.bases:
+            if (text := self._text(base)).endswith("TestCase"):
+                self._add("class of", text.rpartition(".")[2])
         self._body(node.body)
         self._scope.pop()
         self._function = outer
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._scope.append(node.name)
+        self._scope.append(word(node.name) if node.name.startswith("async") else node.name)
         outer = self._function, self._conditions
         self._function, self._conditions = ".".join(self._scope), []
         self.found.setdefault(self._function, Counter())
@@ -137,7 +147,7 @@ class _Collector(ast.NodeVisitor):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             name = dotted(called) or ""
             if _PATCHING.search(name):
-                self._add("patched")
+                self._add("patched", self._faked(decorator))
             elif not _is_async_mark(name):
                 text = self._text(_without_loop_options(decorator))
                 self._add("decorator", text.removesuffix("()"))
@@ -176,6 +186,8 @@ class _Collector(ast.NodeVisitor):
         for item in node.items:
             call = item.context_expr
             name = dotted(call.func) if isinstance(call, ast.Call) else None
+            if name and _PATCHING.search(name):
+                self.visit(call)
             if name and (_EXPECTS.search(name) or name.endswith("suppress")):
                 expected.append(self._text(call))
                 if not name.endswith("suppress"):
@@ -214,7 +226,34 @@ class _Collector(ast.NodeVisitor):
                 self._add(f"{', '.join(sorted(names))} =", text)
         elif names and _is_literal(node.value):
             self._add(f"{', '.join(sorted(names))} =", self._text(node.value))
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and target.attr in _MOCKED:
+                self._add_once(f"{target.attr} =", self._text(node.value))
         self.generic_visit(node)
+
+    def _faked(self, patch: ast.expr) -> str:
+        """What a patch puts in the place of its target: the target may be renamed, this not.
+
+        What makes a mock of the right kind is left out: the kind follows the patched function.
+        """
+        if not isinstance(patch, ast.Call):
+            return ""
+        name = dotted(patch.func) or ""
+        first = 2 if name.endswith(("object", "setattr")) and _apart(patch) else 1
+        texts = [self._text(_fake(value)) for value in patch.args[first:]]
+        for keyword in patch.keywords:
+            text = self._text(_fake(keyword.value))
+            if keyword.arg in _TARGETS or text in ("Mock()", "Mock"):
+                continue
+            texts.append(text if keyword.arg in ("new", "value") else f"{keyword.arg}={text}")
+        return ", ".join(texts)
+
+    def _add_once(self, kind: str, text: str) -> None:
+        """Counts a thing that may stand twice: for a function and for its async twin."""
+        outer, self._conditions = self._conditions, []
+        if text and not self.found[self._function][f"{kind} {text}"]:
+            self._add(kind, text)
+        self._conditions = outer
 
     def _marks(self, value: ast.expr) -> str:
         """The value of ``pytestmark`` without the marks that only say how tests are run."""
@@ -227,11 +266,36 @@ class _Collector(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         name = dotted(node.func) or ""
         last = node.func.attr if isinstance(node.func, ast.Attribute) else name
+        if _PATCHING.search(name) or name.endswith(".setattr"):
+            self._add_once("faked", self._faked(node))
         if _SKIPPING.search(name):
             self._add("leaves by", self._text(node))
         elif _ASSERTING.match(last) or re.search(r"(\A|\.)raises\Z", name):
             self._add("call", self._text(node))
         self.generic_visit(node)
+
+
+def _apart(patch: ast.Call) -> bool:
+    """Whether the target's owner and its name are two arguments."""
+    return not (
+        patch.args
+        and isinstance(patch.args[0], ast.Constant)
+        and isinstance(patch.args[0].value, str)
+        and not (dotted(patch.func) or "").endswith("object")
+    )
+
+
+def _fake(value: ast.expr) -> ast.expr:
+    """The fake itself, without the mock that makes it awaitable."""
+    match value:
+        case ast.Call(
+            func=ast.Name(id="AsyncMock") | ast.Attribute(attr="AsyncMock"),
+            args=[],
+            keywords=[ast.keyword(arg="side_effect", value=inner)],
+        ):
+            return inner
+        case _:
+            return value
 
 
 def _is_test(name: str) -> bool:

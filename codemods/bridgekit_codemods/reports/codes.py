@@ -192,6 +192,11 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "that has no async form",
     ),
     (
+        "BK354",
+        "a test cannot be async in its class: another library's `TestCase`, `setUpClass`, half of "
+        "a family of `setUp`s",
+    ),
+    (
         "BK271",
         "a sync facade stays, because sync code (a command, a thread, a test) still calls it, or "
         "because `--goal` names it for callers elsewhere",

@@ -19,6 +19,7 @@ from bridgekit_codemods.rules.dependencies import project_files
 from bridgekit_codemods.rules.patches import retarget_patches
 from bridgekit_codemods.rules.pytest_settings import SETTINGS
 from bridgekit_codemods.rules.quart_tests import convert_functions
+from bridgekit_codemods.rules.test_cases import may_become_async
 
 
 class AsyncTests:
@@ -92,6 +93,7 @@ def _calling_facades(colours: Colours, functions: Iterable[Function]) -> frozens
         if not colours.native(function)
         and (function.is_test_function or function.is_fixture)
         and not (function.is_generator and not function.is_fixture)
+        and may_become_async(function)
         and any(
             target.function in colours.facades and not site.in_lambda
             for site in colours.sites(function)

@@ -21,6 +21,7 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
 from bridgekit_codemods.rules.names import import_twins
+from bridgekit_codemods.rules.test_cases import async_test_cases
 
 _CLIENTS = frozenset({"flask.testing.FlaskClient", "quart.testing.QuartClient"})
 _APPS = frozenset(
@@ -66,6 +67,7 @@ def convert_functions(
         twin = colours.facades.get(function)
         return twin.name if twin is not None else None
 
+    async_test_cases(colours.program, draft, flipped)
     rewriter = _TestBodies(colours, obstacles, draft, callee_name)
     for function in sorted(flipped, key=lambda f: f.qualname):
         _check(function)
