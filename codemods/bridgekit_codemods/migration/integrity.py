@@ -3,8 +3,9 @@
 For every test file a step changes, what each function checks is collected before and after, with
 the allowed edits undone (see :mod:`.allowed_edits`): assertions, expected exceptions, calls of
 mocks' and ``TestCase``'s ``assert...``, each together with the conditions it stands under; marks
-and parameters of the test; its class's being a ``TestCase``; what mocks give and do; early returns and skips; the literal values it compares with.  The two
-collections must be equal.
+and parameters of the test; its class's being a ``TestCase``; what mocks give and do; early returns
+and skips; the literal values it compares with.  The two collections must be equal, and no test may
+have become one that nothing awaits.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from bridgekit_codemods.migration.allowed_edits import (
     dotted,
     word,
 )
-
 from bridgekit_codemods.migration.unrun_tests import unrun_tests
 
 Checks = Counter[str]
@@ -68,7 +68,9 @@ def check_tests(
             messages.append(f"{path}: cannot be compared with its old form: {error}")
             continue
         messages += (f"{path}: {message}" for message in compare(old, new))
-        messages += (f"{path}: {name} would be async, and nothing awaits it" for name in sorted(unrun))
+        messages += (
+            f"{path}: {name} would be async, and nothing awaits it" for name in sorted(unrun)
+        )
     return tuple(messages)
 
 

@@ -24,9 +24,8 @@ def unrun_tests(tree: ast.Module) -> Iterator[str]:
         for node in cls.body:
             if not isinstance(node, ast.AsyncFunctionDef):
                 continue
-            if node.name.startswith("test") and plain:
-                yield f"{cls.name}.{node.name}"
-            elif node.name in _LIFECYCLE and plain is not None:
+            is_test = node.name.startswith("test")
+            if (plain and is_test) or (plain is not None and node.name in _LIFECYCLE):
                 yield f"{cls.name}.{node.name}"
 
 

@@ -35,8 +35,11 @@ from bridgekit_codemods.program.calls import CallSite, Target
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
 
-_THREAD_BOUND = ("sqlite3.", "threading.local", "redis.lock.Lock.")
-"""Objects that only the thread that made them may use, and locks that know their holder by it."""
+_THREAD_BOUND = (
+    "sqlite3.", "threading.local", "redis.lock.Lock.",
+    "tenacity.Retrying.", "tenacity.BaseRetrying.",
+)  # fmt: skip
+"""Objects that only the thread that made them may use, and those that keep something for each."""
 # Reading the attribute sends no query: it is loaded, it never is, or a method of it asks.
 _EAGER = frozenset(
     {

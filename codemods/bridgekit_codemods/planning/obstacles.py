@@ -27,6 +27,7 @@ from bridgekit_codemods.planning.decorators import (
 from bridgekit_codemods.planning.frameworks import is_entry_registration, renders_in_flask
 from bridgekit_codemods.planning.generators import consumed_at_once
 from bridgekit_codemods.planning.own_ways import own_ways
+from bridgekit_codemods.planning.retries import RETRY, retry_problem
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.thread_locals import thread_local_uses
 from bridgekit_codemods.planning.waiting_blocks import (
@@ -191,6 +192,12 @@ class Obstacles:
             if decorator.project is not None and is_two_coloured(decorator.project):
                 continue
             if function in self.colours.sync_entries and dotted is not None:
+                continue
+            if dotted in RETRY:
+                problem = retry_problem(self.colours, function, decorator)
+                if problem is not None:
+                    remedy = "none needed: it is retried in a worker thread"
+                    yield self._finding(function, decorator.node, "BK308", problem, remedy)
                 continue
             yield self._finding(
                 function,

@@ -19,7 +19,7 @@ from bridgekit_codemods.rules.dependencies import project_files
 from bridgekit_codemods.rules.patches import retarget_patches
 from bridgekit_codemods.rules.pytest_settings import SETTINGS
 from bridgekit_codemods.rules.quart_tests import convert_functions
-from bridgekit_codemods.rules.test_cases import may_become_async
+from bridgekit_codemods.rules.unittest_classes import may_become_async
 
 
 class AsyncTests:

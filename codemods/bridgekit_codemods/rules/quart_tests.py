@@ -21,7 +21,7 @@ from bridgekit_codemods.program.symbols import Function
 from bridgekit_codemods.rules.base import Draft
 from bridgekit_codemods.rules.body import BodyRewriter, Unconvertible
 from bridgekit_codemods.rules.names import import_twins
-from bridgekit_codemods.rules.test_cases import async_test_cases
+from bridgekit_codemods.rules.unittest_classes import async_test_cases
 
 _CLIENTS = frozenset({"flask.testing.FlaskClient", "quart.testing.QuartClient"})
 _APPS = frozenset(

@@ -176,8 +176,8 @@ def test_the_imported_name_changes_with_the_class() -> None:
     [
         "from flask_testing import TestCase",
         "from django.test import TestCase",
-        "import unittest\nfrom elsewhere import Mixin\n\n\nclass TestCase(Mixin, unittest.TestCase):\n"
-        "    pass",
+        "import unittest\nfrom elsewhere import Mixin\n\n\n"
+        "class TestCase(Mixin, unittest.TestCase):\n    pass",
     ],
 )
 def test_test_cases_of_other_libraries_stay_sync(case: str) -> None:
@@ -224,7 +224,8 @@ def test_what_awaits_in_setup_and_teardown_gets_their_async_names(
             "test_it",
         ),
         (
-            "from unittest import TestCase\nfrom lib import work\nIsolatedAsyncioTestCase = None\n\n\n"
+            "from unittest import TestCase\nfrom lib import work\n"
+            "IsolatedAsyncioTestCase = None\n\n\n"
             "class T(TestCase):\n    def test_it(self):\n        work()\n",
             "test_it",
         ),

@@ -1,9 +1,9 @@
 """Classes of `unittest` whose tests become async: `IsolatedAsyncioTestCase` in place of `TestCase`.
 
-An `async def` in a plain `TestCase` is reported as passed though nothing of it ran, so a method only
-becomes async together with its class. The async class runs sync tests, `setUp` and `tearDown` as
-before; what must await there becomes `asyncSetUp` or `asyncTearDown`, which run right after and
-right before them.
+An `async def` in a plain `TestCase` is reported as passed though nothing of it ran, so a method
+only becomes async together with its class. The async class runs sync tests, `setUp` and
+`tearDown` as before; what must await there becomes `asyncSetUp` or `asyncTearDown`, which run right
+after and right before them.
 
 Safety: guarded. Left alone is what derives from another library's test case, and the methods that
 `unittest` calls without a loop (`setUpClass`, `tearDownClass`).
