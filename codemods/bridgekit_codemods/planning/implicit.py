@@ -39,8 +39,9 @@ _DEAF = frozenset(
 )  # fmt: skip
 _LAZY = frozenset(f"builtins.{name}" for name in ("map", "filter", "zip", "enumerate", "iter"))
 _KEEPING = frozenset({"append", "appendleft", "extend", "insert", "clear", "popleft"})
-# These call what is overridden in a thread or a process of their own.
-_ELSEWHERE = ("threading.", "multiprocessing.", "socketserver.", "http.server.")
+# These call what is overridden in a thread or a process of their own; unittest before and after the
+# test, and not in what the test calls.
+_ELSEWHERE = ("threading.", "multiprocessing.", "socketserver.", "http.server.", "unittest.")
 Methods = dict[str, Function]
 
 
