@@ -5,7 +5,10 @@ With `--run COMMAND` the command is run first, in PROGRAM, with the tracer as a 
 
     python -m benchmarks.resolution PROGRAM trace.json --run "venv/bin/python -m pytest -q tests"
 
-`--misses` lists every call that is not resolved, `--markdown` prints tables for the docs.
+`--engine ty` (or `pyrefly`; may be repeated) asks a type checker as well, with the libraries of the
+active virtual environment (`VIRTUAL_ENV`): what it adds, how often it is right about all that ran,
+and who is right where it contradicts. `--misses` lists every call that is not resolved, and
+`--markdown` prints tables for the docs.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ import time
 from pathlib import Path
 
 from benchmarks.resolution.compare import Comparison, Miss, compare
+from benchmarks.resolution.engines import measure, plain_engines, tables
 from benchmarks.resolution.observed import read
 
+from bridgekit_codemods.engines import ENGINE_FILE, ENGINES
 from bridgekit_codemods.program import Program, read_sources
 
 
@@ -43,6 +48,7 @@ def main() -> int:
     parser.add_argument("program", type=Path)
     parser.add_argument("traces", type=Path, nargs="+")
     parser.add_argument("--run", metavar="COMMAND")
+    parser.add_argument("--engine", action="append", default=[], choices=sorted(ENGINES))
     parser.add_argument("--misses", action="store_true")
     parser.add_argument("--wrong", action="store_true")
     parser.add_argument("--markdown", action="store_true")
@@ -51,7 +57,8 @@ def main() -> int:
     if options.run:
         run(options.run, root, options.traces[0])
     started = time.process_time()
-    program = Program.load(read_sources(root))
+    sources = {p: data for p, data in read_sources(root).items() if p != ENGINE_FILE}
+    program = Program.load(sources)
     seconds = time.process_time() - started
     observed = read(options.traces)
     result = compare(program, observed)
@@ -65,6 +72,13 @@ def main() -> int:
             f"outside the tests: {inner.resolved} of {inner.sites} "
             f"({_share(inner.resolved, inner.sites)})"
         )
+    if options.engine:
+        found = [measure(name, root, sources, observed) for name in options.engine]
+        print("\n" + (tables(found) if options.markdown else plain_engines(found)))
+        for engine in found if options.misses or options.wrong else ():
+            print(f"\n{engine.name}:")
+            for line in engine.lines:
+                print(line)
     for title, wanted, misses in (
         ("misses", options.misses, result.misses),
         ("wrong", options.wrong or options.misses, result.wrong),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from benchmarks.resolution.observed import Definition, Observed, Seen, at
@@ -47,8 +48,16 @@ class Comparison:
     causes: Counter[str] = field(default_factory=Counter)
 
 
-def compare(program: Program, observed: Observed, *, tests: bool = True) -> Comparison:
+def compare(
+    program: Program,
+    observed: Observed,
+    *,
+    tests: bool = True,
+    sites: Iterable[CallSite] | None = None,
+) -> Comparison:
     """Call sites of the program, and unless `tests` is false those in its test files.
+
+    `sites` stand in the place of the program's own.
 
     Resolved: every function that was reached is among the targets, none of them a guess.
 
@@ -57,12 +66,20 @@ def compare(program: Program, observed: Observed, *, tests: bool = True) -> Comp
     A function counts as reached when the wrapper that its decorator puts around it was.
     """
     result = Comparison()
+    for site, reached, seen in executed(program, observed, sites):
+        if tests or not program.files[site.path].is_test:
+            _judge(program, site, reached, seen, result)
+    return result
+
+
+def executed(
+    program: Program, observed: Observed, sites: Iterable[CallSite] | None = None
+) -> Iterator[tuple[CallSite, set[Function], Seen]]:
+    """The call sites that ran, with the functions of the program that they reached."""
     definitions = {_definition(f): f for f in program.functions.values()}
     applied = _decorators(program)
-    for site in program.calls:
+    for site in program.calls if sites is None else sites:
         if site.kind != "call" or site.node in applied:
-            continue
-        if program.files[site.path].is_test and not tests:
             continue
         node = site.node
         assert isinstance(node, ast.Call)
@@ -71,9 +88,7 @@ def compare(program: Program, observed: Observed, *, tests: bool = True) -> Comp
         if seen is None:
             continue
         reached = {definitions[d] for d in seen.project if d in definitions}
-        reached = {f for f in reached if not _hidden(f, site.name)}
-        _judge(program, site, reached, seen, result)
-    return result
+        yield site, {f for f in reached if not _hidden(f, site.name)}, seen
 
 
 def _hidden(function: Function, name: str) -> bool:
@@ -103,14 +118,14 @@ def _judge(
 ) -> None:
     sure = {t.function: t.grade for t in site.targets if t.grade != "guess"}
     guessed = {t.function for t in site.targets}
-    missing = {f for f in reached if not _covered(program, f, set(sure))}
+    missing = {f for f in reached if not covered(program, f, set(sure))}
     if reached:
         result.sites += 1
         if not missing:
             result.resolved += 1
         else:
             cause = _cause(program, site)
-            if all(_covered(program, f, guessed) for f in reached):
+            if all(covered(program, f, guessed) for f in reached):
                 result.guessed += 1
                 cause = f"guess: {cause}"
             result.causes[cause] += 1
@@ -120,13 +135,11 @@ def _judge(
     worst = max((sure or dict.fromkeys(guessed, "guess")).values(), key=GRADES.index)
     grade = result.grades[worst]
     grade.sites += 1
-    hits = sum(
-        1 for t in guessed if t in reached or any(_covered(program, r, {t}) for r in reached)
-    )
+    hits = sum(1 for t in guessed if t in reached or any(covered(program, r, {t}) for r in reached))
     grade.targets += len(guessed)
     grade.observed += hits
     if not sure:
-        missing = {f for f in reached if not _covered(program, f, guessed)}
+        missing = {f for f in reached if not covered(program, f, guessed)}
     elsewhere = bool(missing) if reached else not _wrapped_outside(program, set(sure), seen)
     if elsewhere:
         grade.wrong += 1
@@ -134,7 +147,8 @@ def _judge(
             result.wrong.append(_miss(program, site, worst, reached, seen))
 
 
-def _covered(program: Program, function: Function, targets: set[Function]) -> bool:
+def covered(program: Program, function: Function, targets: set[Function]) -> bool:
+    """Whether a function that was reached is among the targets or what is put around them."""
     if function in targets:
         return True
     for target in targets:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from bridgekit_codemods.engines.answers import ENGINE_FILE, Answers
+from bridgekit_codemods.program.answered import Answered
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference
 from bridgekit_codemods.program.containers import contents
 from bridgekit_codemods.program.facts import Facts
@@ -55,6 +57,8 @@ class Build:
         paths = {p for p in sources if p.endswith(".py")}
         record = sources.get(TRACE_FILE)
         self.trace = Trace() if record is None else Trace.current(record, sources)
+        record = sources.get(ENGINE_FILE)
+        self.answers = Answers() if record is None else Answers.current(record, sources)
         self.sources = sources
         self.files: dict[str, SourceFile] = {}
         self.problems: list[SyntaxProblem] = []
@@ -187,6 +191,11 @@ class Build:
         self.traced = Traced(self.trace, self.facts, self.files, self.wrappers)
         if self.trace.executed:
             self.calls = self.traced.sites(self.calls)
+        self.answered = Answered(
+            self.answers, self.facts, self.files, engine.members, self.families, self.wrappers
+        )
+        if self.answers.calls:
+            self.calls = self.answered.sites(self.calls)
         self.references: list[Reference] = References(engine).all()
         self.patches: list[PatchTarget] = find_patches(engine)
         names = {attr for _, attr in self.relationships}

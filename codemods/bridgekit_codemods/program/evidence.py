@@ -21,7 +21,7 @@ def explain(site: CallSite, target: Target) -> str:
     if target.grade == "traced":
         return "seen in the traced run"
     if target.grade == "engine":
-        return "a type checker's answer"
+        return target.via or "a type checker's answer"
     if target.via:
         return target.via
     receiver = _receiver(site)
@@ -72,9 +72,16 @@ def call_sites(program: Program) -> list[dict[str, Any]]:
                 for function, evidence in _entered(program, site, target)
             ],
             "externals": list(site.externals),
+            "disputed": _disputed(program, site),
         }
         for site in program.calls
     ]
+
+
+def _disputed(program: Program, site: CallSite) -> list[str] | None:
+    """The functions that a type checker names instead; none stands for library code alone."""
+    other = program.disputed.get(site)
+    return None if other is None else [function.qualname for function in other]
 
 
 def _entered(program: Program, site: CallSite, target: Target) -> Iterator[tuple[Function, str]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
+from bridgekit_codemods.program.answered import Reached
 from bridgekit_codemods.program.build import Build, Parse
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference, Target
 from bridgekit_codemods.program.evidence import explain
@@ -73,6 +74,8 @@ class Program:
     template_attributes: dict[str, frozenset[str]]
     trace: Trace
     """What the tests were seen to call, as far as the files are still those of that run."""
+    engine: str
+    """The type checker whose answers about these files are used; empty without one."""
     extra: dict[str, bytes]
     """The project's settings files (pyproject.toml, pytest.ini, requirements.txt, ...)."""
 
@@ -82,6 +85,7 @@ class Program:
         self.files = build.files
         self.problems = build.problems
         self.trace = build.trace
+        self.engine = build.answers.engine
         self.functions = build.facts.functions
         self.classes = build.facts.classes
         self.modules = {}
@@ -140,6 +144,16 @@ class Program:
     def evidence(self, site: CallSite, target: Target) -> str:
         """In a few words, why the site is taken to reach the target."""
         return explain(site, target)
+
+    def answered(self, site: CallSite) -> Reached | None:
+        """What a type checker's answer about the site comes to, whatever was made of it."""
+        return self._build.answered.reached(site)
+
+    @property
+    def disputed(self) -> Mapping[CallSite, tuple[Function, ...]]:
+        """The sites for which a type checker has another answer, with its functions; none where it
+        says that library code alone is reached. What the program model says stands."""
+        return self._build.answered.disputed
 
     def unresolved_named(self, name: str) -> tuple[CallSite, ...]:
         """Calls `x.name(...)`, and reads of `x.name` where a project property has that name,

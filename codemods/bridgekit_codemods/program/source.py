@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar, cast
 
+from bridgekit_codemods.engines.answers import ENGINE_FILE
 from bridgekit_codemods.tracing.record import TRACE_FILE
 
 TEMPLATE_SUFFIXES = (".html", ".htm", ".jinja2", ".jinja", ".j2")
@@ -196,7 +197,7 @@ def is_settings(path: str) -> bool:
 
 def read_sources(root: Path) -> dict[str, bytes]:
     """Every Python file, template and settings file below `root`, by relative POSIX path, sorted,
-    and the record of a traced run if there is one.
+    and the records of a traced run and of a type checker's answers if there are any.
 
     Virtual environments, version control, caches and build output are skipped. Raises OSError when
     `root` cannot be read.
@@ -218,7 +219,7 @@ def read_sources(root: Path) -> dict[str, bytes]:
                 file = here / name
                 if file.is_file():
                     found[file.relative_to(root).as_posix()] = file.read_bytes()
-    trace = root / TRACE_FILE
-    if trace.is_file():
-        found[TRACE_FILE] = trace.read_bytes()
+    for record in (TRACE_FILE, ENGINE_FILE):
+        if (root / record).is_file():
+            found[record] = (root / record).read_bytes()
     return dict(sorted(found.items()))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bridgekit.cli.engines import EngineOption, consult, reader
 from bridgekit.cli.plan import known_step, show
 from bridgekit.cli.recorded import settled_scope
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption, scope_of
@@ -33,7 +34,6 @@ from bridgekit_codemods.migration.guard import CommandGuard
 from bridgekit_codemods.migration.policy import GuardPolicy
 from bridgekit_codemods.migration.runner import Runner
 from bridgekit_codemods.migration.session import open_session
-from bridgekit_codemods.program.source import read_sources
 from bridgekit_codemods.reports import lines
 from bridgekit_codemods.reports.terminal import Printer, progress
 
@@ -97,8 +97,10 @@ def command(
             "with none.",
         ),
     ] = False,
+    engine: EngineOption = None,
 ) -> None:
     """Walk the program to async, step by step, with its tests green after every step."""
+    consult(path, engine)
     with explained():
         if rescope:
             scope = scope_of(only, goal, bridge_below)
@@ -125,7 +127,7 @@ def command(
                 baseline_runs, tuple(allow_red or ()), not whole_suite, whole_every,
                 allow_unguarded,
             )  # fmt: skip
-            runner = Runner(session, planner, tests, read_sources, observer, policy)
+            runner = Runner(session, planner, tests, reader(engine), observer, policy)
             outcome = runner.run(until, retry)
     printer = Printer()
     printer.print(lines.kept(entry) for entry in outcome.kept)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bridgekit.cli.engines import EngineOption, consult
 from bridgekit.cli.exactness import ExactOption, is_exact
 from bridgekit.cli.recorded import RecordingOption, settled_scope, waits_of
 from bridgekit.cli.scoping import BridgeBelowOption, GoalOption, OnlyOption
@@ -63,6 +64,7 @@ def command(
         typer.Option("--library", help="Plan an async twin beside the sync API of a library."),
     ] = False,
     exact: ExactOption = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every step to come, in order.  Nothing is written."""
@@ -70,6 +72,7 @@ def command(
         fail("--forecast has no differences to show; leave it out, or --diff")
     if explain is not None and (library or recording is not None):
         fail("--explain goes with no other kind of plan")
+    consult(path, engine)
     with explained():
         scope = settled_scope(path, only, goal, bridge_below)
         choices = Choices(client, framework, granularity, scope)
