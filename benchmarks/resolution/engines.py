@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.resolution.compare import Comparison, compare, covered, executed
+from benchmarks.resolution.compare import Comparison, Miss, compare, covered, executed
 from benchmarks.resolution.observed import Observed
 
 from bridgekit_codemods.engines import ENGINE_FILE, ask
@@ -25,6 +25,8 @@ class Measured:
     cpu: float
     joined: Comparison
     alone: Comparison
+    doubles: int = 0
+    """Wrong answers of the checker alone where a test had replaced what is called."""
     added: int = 0
     disputed: int = 0
     disputed_executed: int = 0
@@ -51,6 +53,7 @@ def measure(name: str, root: Path, sources: Mapping[str, bytes], observed: Obser
         if any(t.grade == "engine" for t in site.targets):
             found.added += 1
             found.lines.append(f"added {_text(site)}")
+    found.doubles = sum(_is_double(miss) for miss in found.alone.wrong)
     found.lines += [f"alone wrong {_text(m.site)} -> {m.observed}" for m in found.alone.wrong]
     _disputes(program, observed, found)
     return found
@@ -63,6 +66,12 @@ def _alone(program: Program) -> Iterator[CallSite]:
         known = reached is not None and not reached.elsewhere
         functions = reached.functions if known and reached is not None else ()
         yield replace(site, targets=tuple(Target(f, "engine") for f in functions))
+
+
+def _is_double(miss: Miss) -> bool:
+    """Whether the call went, besides to what was claimed, to functions of the tests or to mocks."""
+    names = [n for n in miss.observed if n not in {t.function.qualname for t in miss.site.targets}]
+    return bool(names) and all(n.startswith("test") or n.endswith("Mock") for n in names)
 
 
 def _disputes(program: Program, observed: Observed, found: Measured) -> None:
@@ -122,6 +131,7 @@ def _cells(one: Measured) -> Iterator[tuple[str, str]]:
     yield "resolved by it alone", f"{alone.resolved} of {alone.sites} {_share(alone)}"
     right = f"{100 * (own.sites - own.wrong) / own.sites:.2f} %" if own.sites else "-"
     yield "its answers at executed sites / wrong", f"{own.sites} / {own.wrong} ({right} right)"
+    yield "wrong where no test replaced what is called", str(own.wrong - one.doubles)
     yield "disputed / of these executed", f"{one.disputed} / {one.disputed_executed}"
     yield "right where disputed: model / checker", f"{one.own_right} / {one.engine_right}"
 

@@ -113,6 +113,30 @@ def test_a_call_of_super_stays_at_the_method_that_was_named() -> None:
     assert joined.targets(call) == {"a.Base.send": "engine"}
 
 
+def test_with_several_bases_super_may_go_to_a_sibling() -> None:
+    source = """
+        from elsewhere import Hidden
+
+        class Base(Hidden):
+            def send(self): ...
+
+        class One(Base):
+            def send(self):
+                super().send()
+
+        class Two(Base):
+            def send(self): ...
+
+        class Both(One, Two): ...
+    """
+    joined = Joined({"a.py": source}, {})
+    assert set(joined.targets("super().send()")) >= {"a.Base.send"}
+    unknown = source.replace("super()", "super(make(), self)")
+    call = "super(make(), self).send()"
+    joined = Joined({"a.py": unknown}, {call: ("a.Base.send",)})
+    assert joined.targets(call) == {"a.Base.send": "engine", "a.Two.send": "engine"}
+
+
 def test_a_class_stands_for_what_makes_its_instances_and_those_of_subclasses() -> None:
     joined = Joined({"a.py": FAMILY}, {"make().Mail()": ("a.Mail",)})
     assert joined.targets("make().Mail()") == {

@@ -52,8 +52,11 @@ class Answered:
         self.disputed: dict[CallSite, tuple[Function, ...]] = {}
         """Sites for which the answer is another one, with the functions of the answer (none where
         it says that library code alone is reached)."""
-        self._functions = _implementations(facts.functions.values())
-        self._classes = {_definition(c): c for c in facts.classes.values()}
+        self._functions: dict[Definition, Function] = {}
+        self._classes: dict[Definition, Class] = {}
+        if answers.calls:
+            self._functions = _implementations(facts.functions.values())
+            self._classes = {_definition(c): c for c in facts.classes.values()}
 
     def sites(self, sites: Iterable[CallSite]) -> list[CallSite]:
         """The sites with what was answered about them."""
@@ -74,7 +77,7 @@ class Answered:
         named = self._known(answer.functions)
         if named is None or not all(self._is_meant(f, site) for f in named):
             return None
-        return Reached(self._with_overrides(named, node), named, answer.elsewhere)
+        return Reached(self._with_overrides(named, site), named, answer.elsewhere)
 
     def _site(self, site: CallSite) -> CallSite:
         found = self.reached(site)
@@ -119,14 +122,19 @@ class Answered:
         named = function.name in (site.name, "__call__", *_CONSTRUCTORS)
         return named and (self.files[site.path].is_test or not self.files[function.path].is_test)
 
-    def _with_overrides(self, named: set[Function], node: ast.expr) -> set[Function]:
+    def _with_overrides(self, named: set[Function], site: CallSite) -> set[Function]:
         """The functions with all that override them or that they override.
 
         A checker takes a registry for what is written into it first. Another class of the same
         family may well have been put in, and methods of a family change colour together anyway.
         """
         found = set(named)
-        if _is_super(node):
+        if _is_super(site.node):
+            own = site.caller.cls if site.caller is not None else None
+            for line in () if own is None else (own, *self.members.descendants(own)):
+                # with several bases, the next class in line depends on the object's own
+                after = self.members.find_method(line, site.name, after=own)
+                found.update(() if after is None else (after,))
             return found
         for function in named:
             found |= self.families.of(function)
@@ -176,7 +184,7 @@ def _definition(found: Function | Class) -> Definition:
     return Definition(found.path, found.node.lineno, found.name)
 
 
-def _is_super(node: ast.expr) -> bool:
+def _is_super(node: ast.AST) -> bool:
     """Whether the call goes to one class and none below: `super().save()`."""
     func = node.func if isinstance(node, ast.Call) else node
     if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Call):
