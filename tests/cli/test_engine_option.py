@@ -177,6 +177,13 @@ def test_a_walk_asks_again_when_files_have_changed(program: Path, install: Insta
     assert len(asked) == 2
 
 
+def test_a_walk_uses_what_the_command_has_just_asked(program: Path, install: Install) -> None:
+    asked = install("ty")
+    scan(program, "--engine", "ty")
+    assert ENGINE_FILE in reader(Engine.ty)(program)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("engine", [None, Engine.none])
 def test_a_walk_without_a_checker_asks_none(
     program: Path, install: Install, engine: Engine | None

@@ -21,6 +21,8 @@ from bridgekit_codemods.tracing.record import Definition, Place
 
 FORMAT = 1
 INDEX = "pyrefly.pysa.json"
+_ROOTS = ("src", "lib", "python")
+"""Directories below the program's that its imports may start from."""
 _Json: TypeAlias = dict[str, Any]
 
 
@@ -30,8 +32,11 @@ class FormatError(Exception):
 
 def arguments(root: Path, interpreter: str, out: Path) -> list[str]:
     """What to call pyrefly with, in `root`, to have a report written to the directory `out`."""
+    roots = [root, *(inner for name in _ROOTS if (inner := root / name).is_dir())]
     return [
         "check",
+        # before the libraries, among which the program itself may be installed
+        *(word for inner in roots for word in ("--search-path", str(inner))),
         # without it, functions that have no annotations are not looked into
         "--preset", "default",
         "--python-interpreter-path", interpreter,

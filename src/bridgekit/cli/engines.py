@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bridgekit.cli.target import PathArgument, fail, open_target
-from bridgekit_codemods.engines import EngineError, find, forget, record
+from bridgekit_codemods.engines import ENGINE_FILE, EngineError, find, forget, record
 from bridgekit_codemods.program.source import read_sources
 from bridgekit_codemods.reports.waiting import Waiting
 
@@ -94,9 +94,12 @@ class _Asking:
     def read(self, root: Path) -> Mapping[str, bytes]:
         sources = read_sources(root)
         code = {path: data for path, data in sources.items() if path.endswith(".py")}
-        if self._name is None or code == self._asked:
-            return sources
+        new = code != self._asked
+        if self._asked is None and ENGINE_FILE in sources:
+            new = False  # what `consult` has just had recorded
         self._asked = code
+        if self._name is None or not new:
+            return sources
         try:
             record(self._name, root, sources)
         except EngineError as error:
