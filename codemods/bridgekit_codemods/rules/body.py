@@ -414,6 +414,7 @@ class BodyRewriter:
                         "give the awaited part a name first",
                     )
                 self._bridge_whole(function, node, options)
+                self._around(site)
             else:
                 self._edit(site.path, "Call", node, nodes.in_thread(options))
                 self._note(function, site.name, node)
