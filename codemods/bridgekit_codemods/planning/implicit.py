@@ -70,9 +70,18 @@ def implicit_sites(program: Program, waits: Collection[Function]) -> dict[Functi
     found: dict[Function, list[CallSite]] = defaultdict(list)
     if not hazards:
         return found
+    known = {
+        (site.path, site.span, target.function)
+        for site in program.calls
+        if site.kind in ("property", "operator")
+        for target in site.targets
+    }
     for function in program.functions.values():
-        for node, kind, targets in _Search(program, hazards, function).all():
-            found[function].append(_site(program, function, node, kind, targets))
+        for node, kind, reached in _Search(program, hazards, function).all():
+            span = program.files[function.path].span(node)
+            targets = [fn for fn in reached if (function.path, span, fn) not in known]
+            if targets:
+                found[function].append(_site(program, function, node, kind, targets))
     for site in program.calls:
         if site.caller is not None and site.kind == "call" and site.externals and not site.targets:
             targets = _by_library(program, hazards, site)
