@@ -327,6 +327,15 @@ class Obstacles:
                 f"an operator calls {blocking_targets[0].function.qualname}, which blocks",
                 "call a method in its place",
             )
+        if blocking_targets and _assigns(site):
+            yield self._finding(
+                function,
+                site.node,
+                "BK324",
+                f"an assignment to {site.name} calls {blocking_targets[0].function.qualname}, "
+                "which blocks",
+                "call a method in its place",
+            )
         if "lock" in effects:
             yield self._finding(
                 function,
@@ -431,6 +440,11 @@ class Obstacles:
             if self.colours.native(function) or self.colours.blocks(function):
                 found.setdefault(function.name, []).append(function)
         return found
+
+
+def _assigns(site: CallSite) -> bool:
+    """Whether the site assigns or deletes the attribute, so that no thread can do it for it."""
+    return isinstance(site.node, ast.Attribute) and not isinstance(site.node.ctx, ast.Load)
 
 
 def rendered_in_thread(program: Program, site: CallSite) -> bool:
