@@ -53,6 +53,7 @@ class Entry:
     options       options of `bridgekit migrate`, beside the guard
     remark        what a reader of the table must know about it
     twin          an async twin to hold the result against
+    prepared      what is changed by hand before the migration: file, text, what takes its place
     """
 
     name: str
@@ -64,6 +65,7 @@ class Entry:
     inside: str = ""
     remark: str = ""
     twin: Twin | None = None
+    prepared: tuple[tuple[str, str, str], ...] = ()
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -76,6 +78,22 @@ ENTRIES: tuple[Entry, ...] = (
         suite=("-o", "asyncio_default_fixture_loop_scope=function"),
         remark="Flask's tutorial; it makes every warning an error, also that of pytest-asyncio "
         "without a scope",
+    ),
+    Entry(
+        name="httpbin",
+        source=SourceDistribution("httpbin", "0.10.4"),
+        requirements=(
+            "flask==3.1.3",
+            "werkzeug==3.1.9",
+            "brotlicffi",
+            "decorator",
+            "six",
+            "pytest>=9.0.3",
+        ),
+        extras=("flask",),
+        suite=("tests", "-o", "asyncio_default_fixture_loop_scope=function"),
+        remark="stays on Flask: flasgger, which it uses where it is installed, is made for Flask; "
+        "the only calls of its views that wait are sleeps",
     ),
     Entry(
         name="prawcore",

@@ -45,6 +45,11 @@ def set_up(entry: Entry, directory: Path, repositories: Mapping[str, Path]) -> W
     program = directory / "programs" / entry.name
     shutil.rmtree(program, ignore_errors=True)
     shutil.copytree(source / entry.inside, program, symlinks=True)
+    for path, text, instead in entry.prepared:
+        before = (program / path).read_text(encoding="utf-8")
+        if before.count(text) != 1:
+            raise SetupError(f"{path} of {entry.name} does not hold {text!r} once")
+        (program / path).write_text(before.replace(text, instead), encoding="utf-8")
     identity = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
     run(["git", "init", "-q", "-b", "main"], program)
     run(["git", "add", "-A"], program)
