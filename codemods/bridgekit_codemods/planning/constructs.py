@@ -54,6 +54,52 @@ def hindrances(colours: Colours, function: Function) -> Iterator[Hindrance]:
             )
 
 
+def shape(colours: Colours, function: Function) -> Iterator[Hindrance]:
+    """What the kind of the function keeps from becoming async."""
+    node, name = function.node, function.name
+    if name.startswith("__") and name.endswith("__"):
+        remedy = (
+            "move the blocking part into a method or an async factory"
+            if name == "__init__"
+            else "move the blocking part into a method"
+        )
+        yield Hindrance(
+            node,
+            "BK303",
+            f"{name} is called by the language, which does not await",
+            remedy,
+        )
+    if function.is_property:
+        yield Hindrance(
+            node,
+            "BK304",
+            "a property cannot be awaited at its uses",
+            "make it a method",
+        )
+    if function.is_generator:
+        yield Hindrance(
+            node,
+            "BK305",
+            "a generator: its consumers would need `async for`",
+            "none needed: it is iterated in a worker thread",
+        )
+    if function.parent is not None and function not in colours.entries:
+        yield Hindrance(
+            node,
+            "BK306",
+            "a nested function that is passed around as a value",
+            "move it to module level",
+        )
+    external = colours.program.overrides_external(function)
+    if external is not None:
+        yield Hindrance(
+            node,
+            "BK307",
+            f"overrides a method of {external}, which calls it plainly",
+            "none, unless the library has an async base class",
+        )
+
+
 def hindrances_at(colours: Colours, site: CallSite) -> Iterator[Hindrance]:
     """Those of one call that blocks, or whose target has an async form."""
     if in_class_body(colours, site):

@@ -15,7 +15,7 @@ from bridgekit_codemods.planning.blocks import (
 )
 from bridgekit_codemods.planning.bridges import TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours
-from bridgekit_codemods.planning.constructs import hindrances, hindrances_at
+from bridgekit_codemods.planning.constructs import hindrances, hindrances_at, shape
 from bridgekit_codemods.planning.decorators import (
     CACHES,
     CONTEXT_MANAGERS,
@@ -24,12 +24,14 @@ from bridgekit_codemods.planning.decorators import (
     is_two_coloured,
     written,
 )
-from bridgekit_codemods.planning.frameworks import is_entry_registration, renders_in_flask
+from bridgekit_codemods.planning.frameworks import is_entry_registration
 from bridgekit_codemods.planning.generators import consumed_at_once
 from bridgekit_codemods.planning.own_ways import own_ways
+from bridgekit_codemods.planning.rendering import rendered_in_thread, rendering_waits
 from bridgekit_codemods.planning.retries import RETRY, retry_problem
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.thread_locals import thread_local_uses
+from bridgekit_codemods.planning.values import through_a_value
 from bridgekit_codemods.planning.waiting_blocks import (
     loop_over,
     managed_block,
@@ -38,8 +40,6 @@ from bridgekit_codemods.planning.waiting_blocks import (
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.program.symbols import Function
-
-_CONSTRUCTORS = ("__init__", "__new__")
 
 
 class Obstacles:
@@ -120,62 +120,12 @@ class Obstacles:
                 f"uses the threading.local {ast.unparse(local)}, which all tasks would share",
                 "none needed: it runs on the thread of its request; a ContextVar would let it flip",
             )  # fmt: skip
-        for hindrance in hindrances(self.colours, function):
+        for hindrance in (*hindrances(self.colours, function), *shape(self.colours, function)):
             yield self._finding(function, *hindrance)
-        yield from self._shape(function)
         yield from self._decorators(function)
         yield from self._uses(function)
         for site in self.colours.sites(function):
             yield from self._site(function, site)
-
-    def _shape(self, function: Function) -> Iterator[Finding]:
-        node, name = function.node, function.name
-        if name.startswith("__") and name.endswith("__"):
-            remedy = (
-                "move the blocking part into a method or an async factory"
-                if name == "__init__"
-                else "move the blocking part into a method"
-            )
-            yield self._finding(
-                function,
-                node,
-                "BK303",
-                f"{name} is called by the language, which does not await",
-                remedy,
-            )
-        if function.is_property:
-            yield self._finding(
-                function,
-                node,
-                "BK304",
-                "a property cannot be awaited at its uses",
-                "make it a method",
-            )
-        if function.is_generator:
-            yield self._finding(
-                function,
-                node,
-                "BK305",
-                "a generator: its consumers would need `async for`",
-                "none needed: it is iterated in a worker thread",
-            )
-        if function.parent is not None and function not in self.colours.entries:
-            yield self._finding(
-                function,
-                node,
-                "BK306",
-                "a nested function that is passed around as a value",
-                "move it to module level",
-            )
-        external = self.program.overrides_external(function)
-        if external is not None:
-            yield self._finding(
-                function,
-                node,
-                "BK307",
-                f"overrides a method of {external}, which calls it plainly",
-                "none, unless the library has an async base class",
-            )
 
     def _decorators(self, function: Function) -> Iterator[Finding]:
         for decorator in function.decorators:
@@ -281,7 +231,7 @@ class Obstacles:
                 f"{site.name}(...) reaches functions of two colours",
                 "none: the next steps may solve it",
             )
-        if blocking_targets and self._through_a_value(site):
+        if blocking_targets and through_a_value(self.program, site):
             yield self._finding(
                 function,
                 site.node,
@@ -401,35 +351,6 @@ class Obstacles:
                 )
                 return
 
-    def _through_a_value(self, site: CallSite) -> bool:
-        """Says whether the call names something else than the function it reaches.
-
-        Then nobody knows whether the twin has a name here.
-        """
-        if site.kind != "call" or not isinstance(site.node, ast.Call):
-            return False
-        names = {target.function.name for target in site.targets if target.grade != "guess"}
-        match site.node.func:
-            case ast.Attribute(attr=name):
-                return name not in names and names.isdisjoint(_CONSTRUCTORS)
-            case ast.Name(id=name):
-                return (
-                    name not in names
-                    and names.isdisjoint(_CONSTRUCTORS)
-                    and name not in self._import_aliases(site.path, names)
-                )
-            case _:
-                return True
-
-    def _import_aliases(self, path: str, names: set[str]) -> set[str]:
-        return {
-            alias.asname
-            for node in self.program.files[path].nodes
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-            if alias.asname is not None and alias.name in names
-        }
-
     @cached_property
     def blocking_methods(self) -> dict[str, list[Function]]:
         """Blocking or native methods of the program by name."""
@@ -445,24 +366,3 @@ class Obstacles:
 def _assigns(site: CallSite) -> bool:
     """Whether the site assigns or deletes the attribute, so that no thread can do it for it."""
     return isinstance(site.node, ast.Attribute) and not isinstance(site.node.ctx, ast.Load)
-
-
-def rendered_in_thread(program: Program, site: CallSite) -> bool:
-    """Says whether a coroutine can send a rendering that waits to a worker thread."""
-    return (
-        isinstance(site.node, ast.Call)
-        and renders_in_flask(program.resolve(site.path, site.node.func))
-        and not site.in_lambda
-        and not site.in_genexp
-    )
-
-
-def rendering_waits(colours: Colours, site: CallSite) -> str | None:
-    """What in the templates that a site renders blocks, in words; None where nothing does."""
-    blocking = [t for t in site.targets if colours.native(t.function) or colours.blocks(t.function)]
-    if not blocking:
-        return f"a template calls {site.externals[0]}, which blocks" if site.externals else None
-    first = blocking[0]
-    verb = "may call" if first.grade == "guess" else "calls"
-    more = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
-    return f"{first.via} {verb} {first.function.qualname}, which blocks{more}"

@@ -24,7 +24,8 @@ from bridgekit_codemods.planning.bridges import THREAD_OPTIONS, TWIN_SUFFIX
 from bridgekit_codemods.planning.colours import Colours, uses_thread_bound
 from bridgekit_codemods.planning.generators import first_name, generator_around
 from bridgekit_codemods.planning.listeners import held_up_by_listeners
-from bridgekit_codemods.planning.obstacles import Obstacles, rendered_in_thread, rendering_waits
+from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.rendering import rendered_in_thread, rendering_waits
 from bridgekit_codemods.planning.steps import Finding
 from bridgekit_codemods.planning.waiting_blocks import (
     closes,

@@ -20,7 +20,8 @@ from bridgekit_codemods.catalog.flask_extensions import flask_extension
 from bridgekit_codemods.editing import nodes
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.planning.frameworks import is_framework_coroutine
-from bridgekit_codemods.planning.obstacles import Obstacles, rendering_waits
+from bridgekit_codemods.planning.obstacles import Obstacles
+from bridgekit_codemods.planning.rendering import rendering_waits
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.calls import CallSite
 from bridgekit_codemods.program.plugins.jinja import RENDERING
