@@ -96,6 +96,42 @@ ENTRIES: tuple[Entry, ...] = (
         "the only calls of its views that wait are sleeps",
     ),
     Entry(
+        name="microblog",
+        source=Repository(
+            "https://github.com/miguelgrinberg/microblog",
+            "a975ef64864354867c88e0ed3a17ba7d17dca752",
+        ),
+        requirements=(
+            "Flask==3.0.0",
+            "Werkzeug==3.0.1",
+            "flask-babel==4.0.0",
+            "Flask-HTTPAuth==4.8.0",
+            "Flask-Login==0.6.3",
+            "Flask-Mail==0.9.1",
+            "Flask-Migrate==4.0.5",
+            "Flask-Moment==1.0.5",
+            "Flask-SQLAlchemy==3.1.1",
+            "Flask-WTF==1.2.1",
+            "SQLAlchemy==2.0.58",
+            "elasticsearch==8.11.0",
+            "email-validator==2.1.0.post1",
+            "langdetect==1.0.9",
+            "PyJWT==2.8.0",
+            "python-dotenv==1.0.0",
+            "redis==5.0.1",
+            "requests==2.31.0",
+            "rq==1.15.1",
+            "pytest>=8.4",
+        ),
+        extras=("flask-login", "flask-sqlalchemy", "http"),
+        suite=("tests.py", "-o", "asyncio_default_fixture_loop_scope=function"),
+        options=("--granularity", "layer", "--allow-unguarded"),
+        remark="stays on Flask for its eight extensions, with async views on one event loop; its "
+        "suite has four tests, of the models alone, hence --allow-unguarded; the release of "
+        "SQLAlchemy that it holds is raised by hand before",
+        prepared=(("requirements.txt", "\nSQLAlchemy==2.0.23\n", "\nSQLAlchemy==2.0.58\n"),),
+    ),
+    Entry(
         name="prawcore",
         source=Repository(
             "https://github.com/praw-dev/prawcore", "06e47308ab98b0f5085394c85e3cd32081e75f77"
