@@ -87,7 +87,7 @@ class Reach:
                     doubts.append(f"{name} in {path} also runs outside of single tests")
                 elif not reaching:
                     unreached.append(f"{path}: {name}")
-        if not number and not doubts:
+        if not number and not tests and not doubts:
             doubts.append("no function changes")
         unguarded = number > 0 and len(unreached) == number
         return Reached(frozenset(tests), tuple(unreached), tuple(doubts), unguarded)
