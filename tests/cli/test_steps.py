@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridgekit.cli.app import app
+from bridgekit_codemods.editing import EditMissed, FileEdits
 
 GUARD = f"{sys.executable} -I -S -c ''"
 SHOP = b"""\
@@ -158,3 +159,25 @@ def test_what_is_done_cannot_be_skipped_or_redone(shop: Path) -> None:
     migrate("--until", "1")
     assert "is done or kept back already" in run("skip", "1").stderr
     assert "is done" in run("redo", "1").stderr
+
+
+def test_a_step_that_the_tool_fails_to_write_is_kept_back_and_the_walk_goes_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FileEdits.apply
+
+    def failing(self: FileEdits, data: bytes) -> bytes:
+        after = write(self, data)
+        if b"doze_async" in after:
+            raise EditMissed(f"{self.path}:12:0: no Call here to edit")
+        return after
+
+    monkeypatch.setattr(FileEdits, "apply", failing)
+    planned = run("plan", ".").stdout
+    assert "  would be kept back: bridgekit failed to write this step" in planned
+    migrate()
+    (entry,) = json.loads(run("status", "--json").stdout)["kept"]
+    assert (entry["key"], entry["cause"]) == ("flip:shop.doze", "fault")
+    assert "shop.py:12:0: no Call here to edit" in entry["detail"]
+    assert "async def rest_async" in (shop / "shop.py").read_text()
+    assert "kept back" in run("why", "doze").stdout

@@ -70,8 +70,8 @@ class Kept:
     kind: str
     title: str
     cause: str
-    """``check``, ``integrity``, ``guard``, ``timeout``, ``unguarded``, ``commit``, ``undo`` or
-    ``skip``."""
+    """``check``, ``integrity``, ``guard``, ``timeout``, ``unguarded``, ``commit``, ``undo``,
+    ``skip`` or ``fault``."""
     detail: str
     log: str | None = None
     time: str = ""

@@ -70,11 +70,12 @@ def preview(
     while (step := planner.next_step(sources, kept)) is not None:
         changes = changed(sources, step)
         fingerprint = tree_digest(sources) + step.key
-        if step.key in kept or not changes or fingerprint in seen:
+        if step.key in kept or not (changes or step.fault) or fingerprint in seen:
             raise PlannerError(f"the planner goes round in a circle at {step.key}")
         seen.add(fingerprint)
         after = overlay(sources, changes)
         objections = (
+            *((step.fault,) if step.fault is not None else ()),
             *check_changes(sources, changes),
             *check_tests(sources, changes),
             *planner.verify(step, after),

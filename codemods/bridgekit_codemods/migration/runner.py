@@ -133,7 +133,7 @@ class Runner:
             return None
         if step.key in kept:
             raise PlannerError(f"the planner proposed {step.key} again, which was kept back")
-        if not self._changes(sources, step):
+        if step.fault is None and not self._changes(sources, step):
             raise PlannerError(f"the step {step.key} changes nothing")
         fingerprint = tree_digest(sources) + step.key
         if fingerprint in self._seen:
@@ -251,6 +251,8 @@ class Runner:
     ) -> Refusal | None:
         """Everything that can be said without touching the files."""
         self._observer.state("checking")
+        if step.fault is not None:
+            return Refusal("fault", step.fault)
         if messages := check_changes(sources, changes):
             return Refusal("check", "\n".join(messages))
         if messages := check_tests(sources, changes):

@@ -37,7 +37,9 @@ def with_its_like(
             else:
                 current[path] = data
         following = propose(current)
-        if following is None or following.kind != step.kind or not following.changes:
+        if following is None or following.kind != step.kind or following.fault is not None:
+            break
+        if not following.changes:
             break
         steps.append(following)
     changes: dict[str, bytes | None] = {}

@@ -101,8 +101,8 @@ class Obstacles:
                 function,
                 node,
                 "BK301",
-                "the guard was red after this function became async",
-                "see the log of the step; fix the function or its tests, then migrate with --retry",
+                "kept back: the guard was red, no test reaches it, or someone left it out",
+                "`bridgekit show STEP` says which; change that, then `bridgekit redo STEP`",
             )
         if function in self.colours.sync_entries:
             api = self.colours.sync_entries[function]

@@ -44,6 +44,8 @@ class Step:
     findings: tuple[Finding, ...] = ()
     milestone: bool = False
     """Run the whole guard after this step in any case."""
+    fault: str | None = None
+    """Why the tool failed to work out the changes; there are none then."""
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("BK256", "a test uses the test client in a shape that has no async form"),
     ("BK258", "a template calls something that blocks; Quart renders templates on the event loop"),
     ("BK259", "the application runs on Quart now: an ASGI server and `quart` start it"),
-    ("BK301", "the guard was red after this function became async"),
+    ("BK301", "kept back: the guard was red, no test reaches it, or someone left it out"),
     (
         "BK302",
         "a library calls it and does not await (commands, those of `[project.scripts]` too, "

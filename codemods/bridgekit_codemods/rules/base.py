@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
-from bridgekit_codemods.editing import FileEdits
+from bridgekit_codemods.editing import EditMissed, FileEdits
 from bridgekit_codemods.planning.scope import EVERYTHING, Scope
 from bridgekit_codemods.planning.steps import Finding, Step
 from bridgekit_codemods.program.program import Program
@@ -114,3 +114,13 @@ class Changes(Mapping[str, bytes | None]):
 
     def __repr__(self) -> str:
         return f"Changes({', '.join(self.paths)})"
+
+
+def written(step: Step) -> Step:
+    """The step with its changes worked out; without any, and with the fault, where that fails."""
+    try:
+        len(step.changes)
+    except EditMissed as error:
+        fault = f"bridgekit failed to write this step, which is a fault of its own: {error}"
+        return replace(step, changes={}, fault=fault)
+    return step

@@ -24,7 +24,7 @@ from bridgekit_codemods.program.evidence import resolution
 from bridgekit_codemods.program.loading import Programs
 from bridgekit_codemods.program.program import Program
 from bridgekit_codemods.rules import RULES
-from bridgekit_codemods.rules.base import Granularity, Options, Rule
+from bridgekit_codemods.rules.base import Granularity, Options, Rule, written
 from bridgekit_codemods.rules.quart import stays_on_flask
 from bridgekit_codemods.walk.forecast import forecast
 from bridgekit_codemods.walk.overview import overview
@@ -56,9 +56,9 @@ class RulePlanner:
         program = self.program(sources)
         for rule in RULES:
             step = self._first(rule, program, kept)
-            if step is None or not step.changes:
+            if step is None or not (step.fault or step.changes):
                 continue
-            if self.options.granularity != "layer":
+            if step.fault or self.options.granularity != "layer":
                 return step
             propose = partial(self._propose, rule, kept)
             return with_its_like(step, sources, kept, propose)
@@ -71,7 +71,7 @@ class RulePlanner:
             options = self._options_for(program)
             step = rule.propose(program, options, passed)
             if step is None or step.key in passed or serves(program, options.scope, step):
-                return step
+                return step and written(step)
             passed |= {step.key}
 
     def _propose(
