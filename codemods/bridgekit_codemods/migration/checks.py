@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bridgekit_codemods.program.interpreter import deep_recursion
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -33,7 +35,8 @@ def syntax_problem(path: str, data: bytes) -> Problem | None:
 
 def problems(sources: Mapping[str, bytes]) -> tuple[Problem, ...]:
     """Every Python file of a program that cannot be parsed."""
-    found = (syntax_problem(path, data) for path, data in sources.items() if path.endswith(".py"))
+    with deep_recursion():  # as for the program model, so that both say the same
+        found = [syntax_problem(path, sources[path]) for path in sources if path.endswith(".py")]
     return tuple(problem for problem in found if problem is not None)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import gc
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from bridgekit_codemods.program.answered import Reached
@@ -14,42 +11,14 @@ from bridgekit_codemods.program.build import Build, Parse
 from bridgekit_codemods.program.calls import AttributeUse, CallSite, PatchTarget, Reference, Target
 from bridgekit_codemods.program.evidence import explain
 from bridgekit_codemods.program.hierarchy import external_base
+from bridgekit_codemods.program.interpreter import deep_recursion, without_collection
 from bridgekit_codemods.program.source import SourceFile, SyntaxProblem, is_settings, load_file
 from bridgekit_codemods.program.symbols import Class, Function, Relationship
 from bridgekit_codemods.program.templates import template_attributes
 from bridgekit_codemods.program.types import NOTHING, UNKNOWN, Types
 from bridgekit_codemods.tracing.record import Trace
 
-_RECURSION = 20_000
 _T = TypeVar("_T")
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Trees are many small objects that all stay: looking for garbage among them is in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            if not gc.get_freeze_count():
-                # into the oldest generation without a look: else the next small allocation would
-                # have all of them examined
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    """Syntax trees nest deeper than the interpreter's default allows for."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class Program:
@@ -120,7 +89,7 @@ class Program:
         Files that cannot be parsed are in `problems` and `files`, and nowhere else. Never raises
         for the content of a file.
         """
-        with _deep_recursion(), _without_collection():
+        with deep_recursion(), without_collection():
             program = cls(Build(sources, parse), template_attributes(sources))
         program.extra = {path: data for path, data in sources.items() if is_settings(path)}
         return program
@@ -189,7 +158,7 @@ class Program:
 
     def type_of(self, path: str, node: ast.expr) -> Types:
         """Inferred types of an expression of this program (by node identity)."""
-        with _deep_recursion():
+        with deep_recursion():
             return self._engine.types(node) if path in self.files else NOTHING
 
     def resolve(self, path: str, node: ast.expr) -> str | None:
@@ -201,7 +170,7 @@ class Program:
         try:
             return self._resolved[node]
         except KeyError:
-            with _deep_recursion():
+            with deep_recursion():
                 found = self._resolved[node] = self._build.resolve(node)
             return found
 
