@@ -4,6 +4,7 @@ ARCHITECTURE.md has the rooms and the reasons.
 """
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -56,6 +57,10 @@ class Module:
     is_package: bool
     tree: ast.Module
 
+    @functools.cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
     @property
     def is_public(self) -> bool:
         inner = self.name.split(".")[1:]
@@ -64,7 +69,7 @@ class Module:
     def imports(self, *, at_run_time: bool = False) -> Iterator[Import]:
         """Every import in the module, in functions too; under TYPE_CHECKING if not at_run_time."""
         skipped = set(self.for_types_only()) if at_run_time else set()
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if node in skipped:
                 continue
             if isinstance(node, ast.Import):
@@ -76,7 +81,7 @@ class Module:
                     yield Import(self.name, node.lineno, f"{base}.{alias.name}")
 
     def for_types_only(self) -> Iterator[ast.AST]:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
                 for statement in node.body:
                     yield from ast.walk(statement)
@@ -90,6 +95,7 @@ class Module:
         return ".".join([*base, *([node.module] if node.module else [])])
 
 
+@functools.cache
 def modules(base: Path, package: str) -> list[Module]:
     found = []
     for path in sorted((base / package).rglob("*.py")):

@@ -177,6 +177,7 @@ def test_there_are_ten_sections(tmp_path: Path) -> None:
     assert numbers == [str(number) for number in range(1, 11)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_way_up_to_the_dry_run(tmp_path: Path) -> None:
     sections, reader = walkthrough(tmp_path)

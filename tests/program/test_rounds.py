@@ -85,6 +85,7 @@ def forgetful(engine: Inference, changed: Iterable[Hashable]) -> None:
                 if p.startswith("bridgekit_codemods/program/")
             },
             id="the model itself",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 import requests as original
 
 MODULES = {
@@ -17,6 +18,9 @@ MODULES = {
     "httpx": "bridgekit.integrations.requests",
     "httpx2": "bridgekit.integrations.requests_httpx2",
 }
+
+LIBRARIES = ["httpx", pytest.param("httpx2", marks=pytest.mark.slow)]
+"""The bindings: twins but for names, which `test_package` holds, so one is enough at first."""
 
 
 class Face:

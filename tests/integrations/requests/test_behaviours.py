@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .cases import CASES
-from .faces import outcome
+from .faces import LIBRARIES, outcome
 from .stub import Server
 
 pytest.importorskip("requests")
@@ -19,7 +19,7 @@ def expected(server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("name", CASES)
 def test_behaviour_is_that_of_requests(
     name: str, library: str, kind: str, server: Server, expected: dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .faces import Face, describe_error, load, outcome
+from .faces import LIBRARIES, Face, describe_error, load, outcome
 from .probes import PROBES, plain
 from .stub import Server
 
@@ -42,7 +42,7 @@ def expected(server: Server) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PROBES]
 )
