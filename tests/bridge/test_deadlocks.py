@@ -39,7 +39,9 @@ try:
 except ImportError:
     FACTORIES = [asyncio.new_event_loop]
 else:
-    FACTORIES = [asyncio.new_event_loop, uvloop.new_event_loop]
+    # What differs from the stock loop is how waits are read off it, and each is waited for.
+    second = pytest.param(uvloop.new_event_loop, marks=pytest.mark.slow)
+    FACTORIES = [asyncio.new_event_loop, second]
 
 pytestmark = pytest.mark.usefixtures("settings_kept")
 
@@ -47,7 +49,7 @@ Run = Callable[[Awaitable[Any]], Any]
 LONGER_THAN_DETECTION = 0.4  # with `frequent_looks`
 
 
-@pytest.fixture(params=FACTORIES, ids=lambda factory: factory.__module__)
+@pytest.fixture(params=FACTORIES, ids=["asyncio", "uvloop"][: len(FACTORIES)])
 def run(request: pytest.FixtureRequest) -> Run:
     def run_on_loop(main: Any) -> Any:
         with asyncio.Runner(loop_factory=request.param) as runner:

@@ -62,6 +62,7 @@ def shop(stubs: Stubs, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_mypy_sees_exact_signatures(shop: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *CHECKED],
@@ -70,6 +71,7 @@ def test_mypy_sees_exact_signatures(shop: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
+@pytest.mark.slow
 def test_pyright_sees_exact_signatures(shop: Path) -> None:
     if shutil.which("node") is None:
         pytest.skip("pyright runs on node, which is not here")
