@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bridgekit_codemods.tracing.record import Definition, Place, digest
+from bridgekit_codemods.tracing.record import Definition, Place, digest, unchanged
 
 VERSION = 1
 ENGINE_FILE = ".bridgekit/engine.json"
@@ -68,11 +68,7 @@ class Answers:
 
     @classmethod
     def _read(cls, value: Mapping[str, Any], sources: Mapping[str, bytes]) -> Answers:
-        files = {
-            path: known
-            for path, known in value["files"].items()
-            if path in sources and digest(sources[path]) == known
-        }
+        files = unchanged(value["files"], sources)
         definitions = [Definition(*entry) for entry in value["definitions"]]
         answers = cls(str(value["engine"]), files)
         for *span, indices, elsewhere in value["calls"]:

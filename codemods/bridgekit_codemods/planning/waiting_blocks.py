@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 
 from bridgekit_codemods.catalog import blocking
-from bridgekit_codemods.planning.blocks import is_streaming
+from bridgekit_codemods.planning.blocks import is_streaming, with_around
 from bridgekit_codemods.planning.colours import Colours
 from bridgekit_codemods.program.calls import CallSite
 
@@ -137,11 +137,4 @@ def managed_block(colours: Colours, site: CallSite) -> ast.With | None:
 
 
 def _only_item(colours: Colours, site: CallSite) -> ast.With | None:
-    if not isinstance(site.node, _WRITABLE):
-        return None
-    parents = colours.parents(site.path)
-    item = parents.get(site.node)
-    statement = parents.get(item) if isinstance(item, ast.withitem) else None
-    if isinstance(statement, ast.With) and len(statement.items) == 1:
-        return statement
-    return None
+    return with_around(colours, site) if isinstance(site.node, _WRITABLE) else None

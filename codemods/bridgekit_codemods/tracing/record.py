@@ -120,11 +120,7 @@ class Trace:
 
     @classmethod
     def _read(cls, value: Mapping[str, Any], sources: Mapping[str, bytes]) -> Trace:
-        files = {
-            path: known
-            for path, known in value["files"].items()
-            if path in sources and digest(sources[path]) == known
-        }
+        files = unchanged(value["files"], sources)
         functions = [Definition(*entry) for entry in value["functions"]]
         trace = cls(str(value["command"]), str(value["python"]), files)
 
@@ -150,3 +146,12 @@ class Trace:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def unchanged(files: Mapping[str, str], sources: Mapping[str, bytes]) -> dict[str, str]:
+    """Those of the files with their digests that are still the same, byte for byte."""
+    return {
+        path: known
+        for path, known in files.items()
+        if path in sources and digest(sources[path]) == known
+    }
