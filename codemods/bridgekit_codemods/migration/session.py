@@ -48,6 +48,7 @@ def open_session(root: Path, crash_point: CrashPoint = no_crash) -> Iterator[Ses
         ledger = ledger_of(root)
         workspace = open_workspace(root, crash_point)
         transaction = Transaction(root, root / STATE, ledger, crash_point)
+        workspace.wait_until_free()
         history = ledger.history()
         note = None
         if history.pending is not None:
@@ -62,6 +63,7 @@ def recover(
     """Bring a step that a killed run left behind to an end; says which."""
     commit = workspace.is_committed(step)
     if commit is not None:
+        workspace.release(step)  # git may have been killed between the commit and its index
         ledger.append("done", n=step.n, key=step.key, commit=commit)
         return f"step {step.key} was committed just before an interruption: recorded as done"
     workspace.release(step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ from bridgekit_codemods.migration.transaction import CrashPoint, no_crash
 BRANCH = "bridgekit/migrate"
 STATE = ".bridgekit"
 TRAILER = "Bridgekit-Step"
+_PATIENCE = 2.0  # seconds for another git, an editor's for example, to let go of the index
 _SOURCES = (".py", ".pyi", ".html", ".htm", ".jinja", ".jinja2", ".j2")
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 
@@ -30,6 +32,14 @@ class Workspace(Protocol):
     @property
     def head(self) -> str | None:
         """Name of the last kept state, where there is one."""
+        ...
+
+    def wait_until_free(self) -> None:
+        """Wait a moment for others who are at work here.
+
+        Raises:
+            RefusedError: they do not end, or were killed.
+        """
         ...
 
     def check(self) -> None:
@@ -82,6 +92,9 @@ class PatchWorkspace:
     @property
     def head(self) -> str | None:
         return None
+
+    def wait_until_free(self) -> None:
+        pass
 
     def check(self) -> None:
         pass
@@ -141,6 +154,17 @@ class GitWorkspace:
     def branch(self) -> str | None:
         """The current branch, ``None`` when HEAD is detached."""
         return self._git("symbolic-ref", "-q", "--short", "HEAD").stdout.strip() or None
+
+    def wait_until_free(self) -> None:
+        lock = self.root / self._read("rev-parse", "--git-path", "index.lock").strip()
+        deadline = time.monotonic() + _PATIENCE
+        while lock.exists():
+            if time.monotonic() > deadline:
+                raise RefusedError(
+                    f"git is at work here, or was killed while it was: when no git runs any more, "
+                    f"remove {lock} and run again"
+                )
+            time.sleep(0.05)
 
     def check(self) -> None:
         self._exclude_state()

@@ -98,5 +98,5 @@ class SQLAlchemy(flask_sqlalchemy.SQLAlchemy):
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Any) -> Any:
         # What `engine_from_config` does: settings may be text.
-        settings = options | {"_coerce_config": True}
+        settings: dict[str, Any] = {**options, "_coerce_config": True}
         return two_colour.create_engine(settings.pop("url"), **settings)

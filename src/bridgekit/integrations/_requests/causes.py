@@ -121,9 +121,10 @@ def cause_of(error: Any, outgoing: Outgoing) -> Exception:
     original = error.args[0] if error.args else error
     kind = getattr(error, "_kind", "other")
     found: Exception | None = _known(type(error).__name__, kind, original, outgoing)
-    if found is None:
-        found = original if isinstance(original, Exception) else error
-    return found
+    if found is not None:
+        return found
+    own: Exception = original if isinstance(original, Exception) else error
+    return own
 
 
 def body_cause(error: BaseException, outgoing: Outgoing, *, timed_out: bool) -> BaseException:
