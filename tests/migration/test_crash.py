@@ -103,14 +103,15 @@ def test_git_was_killed_between_a_commit_and_its_index(toy: ModuleType, reposito
     assert [entry.step.key for entry in history_of(repository).applied] == ["flip:low", "flip:mid"]
 
 
+@pytest.mark.parametrize("name", ["index.lock", "HEAD.lock", "refs/heads/bridgekit/migrate.lock"])
 def test_a_lock_that_a_killed_git_left_is_named_before_anything_is_put_back(
-    toy: ModuleType, repository: Path
+    toy: ModuleType, repository: Path, name: str
 ) -> None:
     killed(toy, repository, "staged", 2)
     tree = toy.tree(repository)
-    lock = repository / ".git" / "index.lock"
+    lock = repository / ".git" / name
     lock.write_bytes(b"")
-    with pytest.raises(RefusedError, match=r"remove .*index\.lock"):
+    with pytest.raises(RefusedError, match=rf"remove .*{name}"):
         toy.migrate(repository)
     assert toy.tree(repository) == tree
 
@@ -202,7 +203,8 @@ def test_a_kill_at_any_of_200_random_moments(toy: ModuleType, tmp_path: Path) ->
 
         changed = {n: d for n, d in kept_program(toy, root).items() if toy.PROGRAM.get(n) != d}
         assert set(changed.values()) <= known, f"a file is half written (number {number})"
-        (root / ".git/index.lock").unlink(missing_ok=True)  # as git asks for, when it was killed
+        for left in (root / ".git").rglob("*.lock"):
+            left.unlink()  # as git asks for, when it was killed
         toy.migrate(root)
         assert kept_program(toy, root) == toy.FINAL, number
         assert toy.git(root, "log", "--format=%s", "--reverse").splitlines() == [

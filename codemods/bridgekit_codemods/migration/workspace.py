@@ -19,6 +19,7 @@ from bridgekit_codemods.migration.transaction import CrashPoint, no_crash
 BRANCH = "bridgekit/migrate"
 STATE = ".bridgekit"
 TRAILER = "Bridgekit-Step"
+_LOCKS = ("index.lock", "HEAD.lock", f"refs/heads/{BRANCH}.lock")
 _PATIENCE = 2.0  # seconds for another git, an editor's for example, to let go of the index
 _SOURCES = (".py", ".pyi", ".html", ".htm", ".jinja", ".jinja2", ".j2")
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -156,13 +157,13 @@ class GitWorkspace:
         return self._git("symbolic-ref", "-q", "--short", "HEAD").stdout.strip() or None
 
     def wait_until_free(self) -> None:
-        lock = self.root / self._read("rev-parse", "--git-path", "index.lock").strip()
+        locks = [self.root / self._read("rev-parse", "--git-path", name).strip() for name in _LOCKS]
         deadline = time.monotonic() + _PATIENCE
-        while lock.exists():
+        while held := [str(lock) for lock in locks if lock.exists()]:
             if time.monotonic() > deadline:
                 raise RefusedError(
-                    f"git is at work here, or was killed while it was: when no git runs any more, "
-                    f"remove {lock} and run again"
+                    "git is at work here, or was killed while it was: when no git runs any more, "
+                    f"remove {' and '.join(held)} and run again"
                 )
             time.sleep(0.05)
 
