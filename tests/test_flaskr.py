@@ -84,6 +84,7 @@ def flaskr(source_distribution: Path, tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.timeout(420)
 def test_flask_tutorial_migrates_with_its_own_tests_as_guard(flaskr: Path) -> None:

@@ -292,12 +292,14 @@ def name(kind: Any) -> str:
     return str(kind.__name__)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("calls", ON_A_LOOP, ids=name)
 def test_calls_on_a_loop_leave_nothing(calls: Callable[[int], Awaitable[None]]) -> None:
     on_a_loop(calls, CALLS)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("calls", PLAIN, ids=name)
 def test_calls_from_plain_code_leave_nothing(calls: Callable[[int], None]) -> None:

@@ -204,6 +204,7 @@ def _pool() -> Iterator[None]:
     to_thread.set_max_workers(before)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(100)
 def test_hundreds_of_perturbed_schedules() -> None:
     play(DEFAULT_SEEDS)

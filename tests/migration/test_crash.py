@@ -63,6 +63,7 @@ def test_after_a_kill_a_rerun_ends_as_an_undisturbed_run(
     assert not (repository / "app/extra").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "occurrence"), [p for p in POINTS if p[0] not in {"staged", "committed"}]
 )
